@@ -1,0 +1,37 @@
+//! One table per file: the row, its enums, and the finders that every query on customer data goes through.
+//! A finder that takes an [`ids::AccountId`] is the only door to a tenant's rows.
+
+pub mod ids;
+pub mod money;
+
+pub mod account;
+pub mod api_key;
+pub mod audit_log;
+pub mod balance;
+pub mod credit_grant;
+pub mod email_token;
+pub mod idempotency;
+pub mod invoice;
+pub mod invoice_document;
+pub mod invoice_line;
+pub mod ledger_account;
+pub mod lease;
+pub mod mail;
+pub mod mail_attachment;
+pub mod member;
+pub mod payment;
+pub mod period;
+pub mod plan;
+pub mod plan_version;
+pub mod price;
+pub mod queue_job;
+pub mod session;
+pub mod stripe_inbox;
+pub mod subscription;
+pub mod top_up;
+pub mod transfer;
+pub mod usage_event;
+pub mod usage_rollup;
+
+/// An instant as stored: Postgres `timestamptz`, always UTC here.
+pub type Time = chrono::DateTime<chrono::Utc>;

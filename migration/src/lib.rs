@@ -1,0 +1,28 @@
+//! The schema, one migration per file, as SQL text: it must not change when the entities do.
+
+pub use sea_orm_migration::MigratorTrait;
+use sea_orm_migration::prelude::*;
+
+mod m20261120_000001_accounts;
+mod m20261120_000002_platform;
+mod m20261120_000003_catalogue;
+mod m20261120_000004_metering;
+mod m20261120_000005_ledger;
+mod m20261120_000006_documents;
+
+/// The list of all migrations, oldest first. A shipped one is never edited.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261120_000001_accounts::Migration),
+            Box::new(m20261120_000002_platform::Migration),
+            Box::new(m20261120_000003_catalogue::Migration),
+            Box::new(m20261120_000004_metering::Migration),
+            Box::new(m20261120_000005_ledger::Migration),
+            Box::new(m20261120_000006_documents::Migration),
+        ]
+    }
+}

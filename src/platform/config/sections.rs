@@ -1,0 +1,160 @@
+//! The sections of the configuration, each with its defaults and its checks.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+use super::ConfigError;
+
+/// How the program is reached.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    #[serde(default = "default_listen", deserialize_with = "address")]
+    pub listen: SocketAddr,
+    /// Without a trailing slash.
+    #[serde(default = "default_public_url", deserialize_with = "url")]
+    pub public_url: String,
+    /// Signs form tokens; the same on every replica.
+    pub secret: SecretString,
+    /// Bearer token of the operator's routes; without one they are closed.
+    #[serde(default)]
+    pub admin_token: Option<SecretString>,
+}
+
+impl Server {
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        if self.secret.expose_secret().len() < 32 {
+            return Err(ConfigError("server.secret (LENSMETER_SECRET): expected at least 32 characters".into()));
+        }
+        match &self.admin_token {
+            Some(token) if token.expose_secret().len() < 16 => {
+                Err(ConfigError("server.admin_token (LENSMETER_ADMIN_TOKEN): expected at least 16 characters".into()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Where the data is.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    pub url: SecretString,
+    #[serde(default = "default_connections")]
+    pub max_connections: u32,
+}
+
+/// Which models, on which device.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Vision {
+    pub models: PathBuf,
+    pub device: String,
+    /// Threads of one forward pass on the CPU.
+    pub threads: usize,
+}
+
+impl Default for Vision {
+    fn default() -> Self {
+        Self { models: "models".into(), device: "auto".into(), threads: 1 }
+    }
+}
+
+impl Vision {
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        let cuda = self.device.strip_prefix("cuda:").is_some_and(|index| index.parse::<u8>().is_ok());
+        if !cuda && self.device != "auto" && self.device != "cpu" {
+            return Err(ConfigError(format!("vision.device (LENSMETER_DEVICE): expected auto, cpu or cuda:N, found {:?}", self.device)));
+        }
+        Ok(())
+    }
+}
+
+/// The payment provider.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stripe {
+    pub secret_key: SecretString,
+    /// Any of them may have signed: two while one is being rotated.
+    pub webhook_secrets: Vec<SecretString>,
+    #[serde(default = "default_stripe", deserialize_with = "url")]
+    pub api_base: String,
+}
+
+impl Stripe {
+    /// True with a key that moves real money.
+    pub fn is_live(&self) -> bool {
+        self.secret_key.expose_secret().contains("_live_")
+    }
+
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        let key = self.secret_key.expose_secret();
+        if !key.starts_with("sk_") && !key.starts_with("rk_") {
+            return Err(ConfigError("stripe.secret_key (STRIPE_SECRET_KEY): expected a key that starts with sk_ or rk_".into()));
+        }
+        if self.webhook_secrets.is_empty() {
+            return Err(ConfigError("stripe.webhook_secrets (STRIPE_WEBHOOK_SECRET): expected at least one secret".into()));
+        }
+        Ok(())
+    }
+}
+
+/// How mail leaves.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mail {
+    pub smtp_url: SecretString,
+    #[serde(default = "default_from")]
+    pub from: String,
+}
+
+/// Who the invoices are from.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Seller {
+    pub name: String,
+    pub address: String,
+    pub tax_id: String,
+}
+
+impl Default for Seller {
+    fn default() -> Self {
+        Self { name: "Lensmeter Operator".into(), address: String::new(), tax_id: String::new() }
+    }
+}
+
+fn default_listen() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 8080))
+}
+
+fn default_public_url() -> String {
+    "http://127.0.0.1:8080".into()
+}
+
+fn default_stripe() -> String {
+    "https://api.stripe.com".into()
+}
+
+fn default_from() -> String {
+    "Lensmeter <billing@localhost>".into()
+}
+
+fn default_connections() -> u32 {
+    10
+}
+
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| D::Error::custom(format!("expected an address such as 127.0.0.1:8080, found {text:?}")))
+}
+
+fn url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match reqwest::Url::parse(&text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(text.trim_end_matches('/').to_owned()),
+        _ => Err(D::Error::custom(format!("expected an http or https URL, found {text:?}"))),
+    }
+}

@@ -1,0 +1,59 @@
+//! Connecting, migrating under a lock, and the names of the errors that code acts on.
+
+use std::time::Duration;
+
+use migration::{Migrator, MigratorTrait as _};
+use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbErr, RuntimeErr, SqlErr, TransactionTrait as _};
+
+/// "lensmete" in ASCII: the advisory lock that migrations hold.
+const MIGRATION_LOCK: i64 = 0x6c65_6e73_6d65_7465;
+
+/// Opens a pool. Fails within seconds when the database does not answer.
+///
+/// # Errors
+/// When no connection can be made.
+pub async fn connect(url: &str, max_connections: u32) -> Result<DatabaseConnection, DbErr> {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(max_connections)
+        .connect_timeout(Duration::from_secs(5))
+        .acquire_timeout(Duration::from_secs(5))
+        .sqlx_logging(false);
+    Database::connect(options).await
+}
+
+/// Brings the schema up to date. Replicas may start together: the advisory lock lets one migrate while the others wait.
+///
+/// # Errors
+/// When the database refuses; the schema is then as before, each migration being its own transaction.
+pub async fn migrate(db: &DatabaseConnection) -> Result<(), DbErr> {
+    // The lock lives in a transaction of its own connection: it goes when that ends, however it ends.
+    let lock = db.begin().await?;
+    lock.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")).await?;
+    Migrator::up(db, None).await?;
+    lock.commit().await
+}
+
+/// How many migrations this program knows that the database has not had.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn pending_migrations(db: &DatabaseConnection) -> Result<usize, DbErr> {
+    Ok(Migrator::get_pending_migrations_read_only(db).await?.len())
+}
+
+/// True when a unique constraint stopped the statement.
+pub fn is_unique_violation(error: &DbErr) -> bool {
+    matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
+}
+
+/// The SQLSTATE of an error that came from the server.
+pub fn sqlstate(error: &DbErr) -> Option<String> {
+    let (DbErr::Exec(RuntimeErr::SqlxError(inner)) | DbErr::Query(RuntimeErr::SqlxError(inner))) = error else { return None };
+    inner.as_database_error()?.code().map(|code| code.into_owned())
+}
+
+/// True when a CHECK stopped the statement (23514): of `balance`, that is an overspend.
+pub fn is_check_violation(error: &DbErr) -> bool {
+    sqlstate(error).as_deref() == Some("23514")
+}

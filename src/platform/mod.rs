@@ -1,0 +1,10 @@
+//! What every room stands on: configuration, the clock, secrets, the database, the queue, mail, telemetry.
+//! Knows no domain and no HTTP surface.
+
+pub mod clock;
+pub mod config;
+pub mod db;
+pub mod mail;
+pub mod queue;
+pub mod secret;
+pub mod telemetry;

@@ -1,0 +1,135 @@
+//! Claims jobs, runs them outside any transaction, and writes down how it went.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use entity::queue_job;
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbErr, EntityTrait as _, FromQueryResult as _, Statement};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::platform::clock::Clock;
+
+/// How long a claim lasts: a worker that dies gives its jobs back after this.
+const CLAIM: TimeDelta = TimeDelta::minutes(5);
+/// Idle workers look again after this.
+const POLL: Duration = Duration::from_millis(200);
+
+/// What a job came to.
+pub type Outcome = Result<(), Failure>;
+
+/// Why a job did not finish.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// May work later: retried with back-off, then parked.
+    #[error("{0}")]
+    Retry(String),
+    /// Will never work: parked at once.
+    #[error("{0}")]
+    Park(String),
+}
+
+impl From<DbErr> for Failure {
+    fn from(error: DbErr) -> Self {
+        Self::Retry(error.to_string())
+    }
+}
+
+/// Works until `stop`, `concurrency` jobs at a time; on stop, running jobs finish.
+pub async fn run_until<F, Fut>(db: DatabaseConnection, clock: Clock, concurrency: usize, stop: CancellationToken, run: F)
+where
+    F: Fn(queue_job::Model) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Outcome> + Send + 'static,
+{
+    let run = Arc::new(run);
+    let mut running = JoinSet::new();
+    while !stop.is_cancelled() {
+        let claimed = if running.len() < concurrency { claim(&db, clock.now()).await } else { Ok(None) };
+        match claimed {
+            Ok(Some(job)) => {
+                let (db, clock, run) = (db.clone(), clock.clone(), run.clone());
+                running.spawn(async move { finish(&db, &clock, job, &*run).await });
+                continue;
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "the queue cannot be read; trying again"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(POLL) => {}
+            Some(_) = running.join_next() => {}
+        }
+    }
+    while running.join_next().await.is_some() {}
+}
+
+/// Runs everything that is due now, one after the other, and returns how many jobs ran. For tests and simulated time.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn work_off<F, Fut>(db: &DatabaseConnection, clock: &Clock, run: F) -> Result<usize, DbErr>
+where
+    F: Fn(queue_job::Model) -> Fut,
+    Fut: Future<Output = Outcome>,
+{
+    let mut count = 0;
+    while let Some(job) = claim(db, clock.now()).await? {
+        finish(db, clock, job, &run).await;
+        count += 1;
+    }
+    Ok(count)
+}
+
+async fn claim(db: &DatabaseConnection, now: entity::Time) -> Result<Option<queue_job::Model>, DbErr> {
+    let statement = Statement::from_sql_and_values(
+        db.get_database_backend(),
+        "UPDATE queue_job SET locked_until = $2, attempts = attempts + 1
+         WHERE id = (SELECT id FROM queue_job
+                     WHERE state = 'ready' AND run_at <= $1 AND (locked_until IS NULL OR locked_until <= $1)
+                     ORDER BY run_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
+         RETURNING *",
+        [now.into(), (now + CLAIM).into()],
+    );
+    db.query_one_raw(statement).await?.map(|row| queue_job::Model::from_query_result(&row, "")).transpose()
+}
+
+async fn finish<F, Fut>(db: &DatabaseConnection, clock: &Clock, job: queue_job::Model, run: &F)
+where
+    F: Fn(queue_job::Model) -> Fut,
+    Fut: Future<Output = Outcome>,
+{
+    let (id, kind, attempts, max_attempts) = (job.id, job.kind.clone(), job.attempts, job.max_attempts);
+    let written = match run(job).await {
+        Ok(()) => queue_job::Entity::delete_by_id(id).exec(db).await.map(|_| ()),
+        Err(failure) => {
+            let park = matches!(failure, Failure::Park(_)) || attempts >= max_attempts;
+            if park {
+                tracing::error!(queue.job = %id, queue.kind = kind, error = %failure, "job {kind} is parked: {failure}");
+            } else {
+                tracing::warn!(queue.job = %id, queue.kind = kind, queue.attempt = attempts, error = %failure, "job {kind} failed and will be retried: {failure}");
+            }
+            put_back(db, id, clock.now() + backoff(attempts), park, &failure.to_string()).await
+        }
+    };
+    if let Err(error) = written {
+        // The claim runs out and the job runs again: jobs are written to bear that.
+        tracing::error!(queue.job = %id, queue.kind = kind, %error, "the outcome of a job could not be written");
+    }
+}
+
+/// 1 s, 4 s, 16 s … at most 6 hours, so twelve attempts reach over about two days.
+fn backoff(attempts: i32) -> TimeDelta {
+    TimeDelta::seconds(4i64.pow(attempts.clamp(1, 8) as u32 - 1).min(6 * 3600))
+}
+
+async fn put_back(db: &DatabaseConnection, id: entity::ids::QueueJobId, run_at: entity::Time, park: bool, error: &str) -> Result<(), DbErr> {
+    let state = if park { "parked" } else { "ready" };
+    let statement = Statement::from_sql_and_values(
+        db.get_database_backend(),
+        "UPDATE queue_job SET state = $2, run_at = $3, last_error = $4, locked_until = NULL WHERE id = $1",
+        [id.0.into(), state.into(), run_at.into(), error.into()],
+    );
+    db.execute_raw(statement).await.map(|_| ())
+}

@@ -1,0 +1,47 @@
+//! Stripe's API, version [`API_VERSION`], as far as Lensmeter calls it.
+
+mod api;
+mod auth;
+mod billing_portal;
+mod checkout;
+mod checkout_pay;
+mod customers;
+mod deliveries;
+mod error;
+mod events;
+mod expand;
+mod faults;
+mod form;
+mod idempotency;
+mod invoice_lines;
+mod invoice_pay;
+mod invoice_payments;
+mod invoices;
+mod known;
+mod list;
+mod params;
+mod payment_intents;
+mod payment_methods;
+mod payments;
+mod refunds;
+mod routes;
+mod setup_intents;
+mod store;
+
+pub use self::{
+    api::routes as api_routes,
+    billing_portal::add_card as portal_add_card,
+    checkout_pay::{Paid, pay as pay_session, resume as resume_session},
+    deliveries::{Delivery, send_webhooks},
+    error::ApiError,
+    faults::routes as fault_routes,
+    invoice_pay::pay_by_hand as pay_invoice,
+    payment_methods::{create_from_card, make_default},
+    payments::settle_challenge,
+    setup_intents::settle_challenge as settle_setup_challenge,
+    store::{State, Store},
+};
+pub(super) use self::{params::Params, payment_methods::detach_method, routes::Call};
+
+/// The one API version that is answered: the one that async-stripe 1.0.0-rc.10 and stripe-python 16.0.1 pin.
+pub const API_VERSION: &str = "2026-09-30.endive";

@@ -1,0 +1,93 @@
+//! A whole scene: a layout alone as a screenshot or scan has it, or laid on a texture at an angle as a photo has it.
+
+use image::RgbImage;
+
+use super::{
+    backdrop,
+    canvas::Canvas,
+    dice::Dice,
+    fonts::FontBook,
+    geometry::{Plane, quad_of},
+    layouts,
+    sheet::{Object, Sheet},
+    warp,
+};
+
+/// A picture and what is to be found on it.
+#[derive(Clone, Debug)]
+pub struct Scene {
+    /// The picture.
+    pub image: RgbImage,
+    /// Every text line and code on it; quads may reach over its edges.
+    pub objects: Vec<Object>,
+}
+
+/// Draws a scene of `side` x `side` pixels. Equal seeds and fonts give equal scenes.
+#[must_use]
+pub fn draw(fonts: &FontBook, seed: u64, side: u32) -> Scene {
+    let dice = &mut Dice::new(seed);
+    let whole = side as f32;
+    match dice.int(0, 19) {
+        0..=3 => alone(layouts::screen(dice, fonts, whole, whole)),
+        4 | 5 => alone(layouts::document(dice, fonts, whole, whole)),
+        6 | 7 => {
+            let many = dice.int(2, 16);
+            alone(layouts::scatter(dice, fonts, whole, whole, many))
+        }
+        8 => alone(layouts::label(dice, fonts, whole, whole)),
+        9 => alone(layouts::scatter(dice, fonts, whole, whole, 0)),
+        _ => laid(dice, fonts, whole),
+    }
+}
+
+fn alone(sheet: Sheet<'_>) -> Scene {
+    Scene { image: sheet.canvas.image, objects: sheet.objects }
+}
+
+/// One to three sheets on a table or a wall, with shadow and perspective.
+fn laid(dice: &mut Dice, fonts: &FontBook, whole: f32) -> Scene {
+    let mut ground = Canvas::new(whole as u32, whole as u32, [128; 3]);
+    backdrop::texture(&mut ground, dice);
+    for _ in 0..dice.int(0, 4) {
+        let (x, y, ink) = (dice.float(0., whole), dice.float(0., whole), dice.colour());
+        let (w, h) = (dice.float(20., 200.), dice.float(20., 200.));
+        backdrop::decoy(&mut ground, dice, [x, y, x + w, y + h], ink);
+    }
+    let mut objects = Vec::new();
+    let many = if dice.chance(0.7) { 1 } else { dice.int(2, 4) };
+    let step = (many as f32).sqrt().ceil();
+    for i in 0..many {
+        let cell = whole / step;
+        let wide = cell * dice.float(0.55, 1.05);
+        let tall = cell * dice.float(0.4, 1.05);
+        let sheet = match dice.int(0, 6) {
+            0..=2 => layouts::label(dice, fonts, wide, tall),
+            3 | 4 => layouts::receipt(dice, fonts, wide.min(tall * 0.7), tall),
+            5 => layouts::document(dice, fonts, wide, tall),
+            _ => layouts::screen(dice, fonts, wide, tall),
+        };
+        let middle = [cell * (i as f32 % step + 0.5), cell * ((i as f32 / step).floor() + 0.5)];
+        lay(dice, &mut ground, &sheet, middle, &mut objects);
+    }
+    Scene { image: ground.image, objects }
+}
+
+fn lay(dice: &mut Dice, ground: &mut Canvas, sheet: &Sheet<'_>, middle: [f32; 2], objects: &mut Vec<Object>) {
+    let (w, h) = sheet.canvas.size();
+    let angle = if dice.chance(0.5) { dice.normal() * 0.03 } else { dice.float(-0.35, 0.35) };
+    let turn = Plane::turn([w / 2., h / 2.], middle, 1., angle);
+    let lean = dice.float(0., 0.06) * w.min(h);
+    let quad = quad_of([0., 0., w, h]).map(|corner| {
+        let [x, y] = turn.apply(corner);
+        [x + dice.normal() * lean, y + dice.normal() * lean]
+    });
+    // A soft shadow: the sheet's outline, darkened, a few pixels away.
+    let (sx, sy) = (dice.float(-8., 8.), dice.float(0., 10.));
+    for spread in [6., 3., 0.] {
+        let shifted = quad.map(|[x, y]| [x + sx + spread, y + sy + spread]);
+        warp::shade(&mut ground.image, shifted, 0.88);
+    }
+    let map = Plane::onto(w, h, quad);
+    warp::lay(&mut ground.image, &sheet.canvas.image, &map);
+    objects.extend(sheet.objects.iter().map(|o| Object { class: o.class, quad: o.quad.map(|p| map.apply(p)) }));
+}
