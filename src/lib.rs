@@ -20,7 +20,7 @@ pub mod admin;
 pub mod api;
 pub mod inbound;
 pub mod portal;
-//pub mod sandbox;
+pub mod sandbox;
 pub mod worker;
 // putting it together
 pub mod lifecycle;

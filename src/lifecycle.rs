@@ -1,1 +1,50 @@
-//! (being written)
+//! Running and stopping: the first signal lets what runs finish, the second ends it.
+
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::server::Bound;
+use crate::worker;
+
+/// Serves and works until `stop`; then finishes what is under way and gives leases back.
+///
+/// # Errors
+/// When the listener breaks.
+pub async fn run(app: App, bound: Option<Bound>, work: bool, stop: CancellationToken) -> anyhow::Result<()> {
+    let worker = work.then(|| tokio::spawn(worker::run(app.clone(), stop.clone())));
+    match bound {
+        Some(bound) => bound.serve(app.clone(), stop.clone()).await?,
+        None => stop.cancelled().await,
+    }
+    if let Some(worker) = worker {
+        worker.await?;
+    }
+    app.inference.metering.limits.give_back(Duration::ZERO).await;
+    Ok(())
+}
+
+/// Cancels `stop` on the first SIGINT or SIGTERM; a second one ends the process at once.
+///
+/// # Errors
+/// When the handlers cannot be installed.
+pub fn stop_on_signal(stop: CancellationToken) -> std::io::Result<()> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::spawn(async move {
+        for patience in [true, false] {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if patience {
+                tracing::info!("stopping: requests and jobs under way finish; a second signal ends them");
+                stop.cancel();
+            } else {
+                std::process::exit(130);
+            }
+        }
+    });
+    Ok(())
+}

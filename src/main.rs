@@ -1,1 +1,7 @@
-fn main(){}
+//! The program. What it does is in `lensmeter::cli`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lensmeter::cli::main()
+}

@@ -14,7 +14,6 @@ pub struct Model {
     pub debits: Nanos,
     pub held: Nanos,
     pub floor: Nanos,
-    pub epoch: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -119,8 +119,10 @@ id_type!(/// A mail in the outbox.
     MailId, "mail");
 id_type!(/// A job of our own background queue.
     QueueJobId, "job");
-id_type!(/// An entry of the audit log.
-    AuditId, "audit");
+id_type!(/// A customer's webhook endpoint.
+    EndpointId, "we");
+id_type!(/// An event on its way to an endpoint.
+    DeliveryId, "msg");
 id_type!(/// An answer of the inference API.
     InferenceId, "inf");
 

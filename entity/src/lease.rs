@@ -12,7 +12,6 @@ pub struct Model {
     pub id: LeaseId,
     pub account_id: AccountId,
     pub replica: Uuid,
-    pub epoch: i64,
     pub amount: Nanos,
     pub used: Nanos,
     pub expires_at: Time,

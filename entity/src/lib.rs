@@ -6,7 +6,6 @@ pub mod money;
 
 pub mod account;
 pub mod api_key;
-pub mod audit_log;
 pub mod balance;
 pub mod credit_grant;
 pub mod email_token;
@@ -32,6 +31,8 @@ pub mod top_up;
 pub mod transfer;
 pub mod usage_event;
 pub mod usage_rollup;
+pub mod webhook_delivery;
+pub mod webhook_endpoint;
 
 /// An instant as stored: Postgres `timestamptz`, always UTC here.
 pub type Time = chrono::DateTime<chrono::Utc>;

@@ -9,6 +9,7 @@ mod m20261120_000003_catalogue;
 mod m20261120_000004_metering;
 mod m20261120_000005_ledger;
 mod m20261120_000006_documents;
+mod m20261120_000007_webhooks;
 
 /// The list of all migrations, oldest first. A shipped one is never edited.
 pub struct Migrator;
@@ -23,6 +24,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261120_000004_metering::Migration),
             Box::new(m20261120_000005_ledger::Migration),
             Box::new(m20261120_000006_documents::Migration),
+            Box::new(m20261120_000007_webhooks::Migration),
         ]
     }
 }

@@ -65,14 +65,3 @@ CREATE TABLE api_key (
     revoked_at   timestamptz
 );
 CREATE INDEX api_key_account ON api_key (account_id);
-
-CREATE TABLE audit_log (
-    id         uuid PRIMARY KEY,
-    account_id uuid REFERENCES account,
-    actor      text NOT NULL,
-    action     text NOT NULL,
-    subject    text NOT NULL,
-    detail     jsonb NOT NULL DEFAULT '{}',
-    at         timestamptz NOT NULL
-);
-CREATE INDEX audit_log_account ON audit_log (account_id, id);

@@ -82,8 +82,6 @@ CREATE TABLE balance (
     debits     bigint NOT NULL DEFAULT 0 CHECK (debits >= 0),
     held       bigint NOT NULL DEFAULT 0 CHECK (held >= 0),
     floor      bigint NOT NULL DEFAULT 0 CHECK (floor <= 0),
-    -- Raised to fence every lease of before: at period close.
-    epoch      bigint NOT NULL DEFAULT 0,
     CHECK (debits + held <= credits - floor)
 ) WITH (fillfactor = 50);
 
@@ -92,8 +90,7 @@ CREATE TABLE lease (
     id         uuid PRIMARY KEY,
     account_id uuid NOT NULL REFERENCES balance,
     replica    uuid NOT NULL,
-    epoch      bigint NOT NULL,
-    amount     bigint NOT NULL CHECK (amount > 0),
+    amount     bigint NOT NULL CHECK (amount >= 0),
     used       bigint NOT NULL DEFAULT 0 CHECK (used >= 0),
     expires_at timestamptz NOT NULL,
     CHECK (used <= amount)

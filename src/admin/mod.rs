@@ -1,1 +1,62 @@
-//! (being written)
+//! The operator's JSON routes, behind the configured token; closed when there is none.
+
+mod accounts;
+mod duration;
+mod gate;
+mod ledger;
+mod queue;
+
+use poem::web::{Data, Json};
+use poem::{EndpointExt as _, IntoEndpoint as _, Route, get, handler};
+use poem_openapi::{OpenApiService, Tags};
+use serde_json::Value;
+
+use crate::app::App;
+use crate::web::json::{body, problem, spec};
+
+const DESCRIPTION: &str = "For whoever runs an installation: simulated clocks, parked work, the ledger. Every request carries \
+    the operator's token as `Authorization: Bearer …`. Errors are problem documents (RFC 9457).";
+
+/// The groups of the reference.
+#[derive(Tags)]
+enum Tag {
+    /// Customer accounts and their simulated clocks.
+    Accounts,
+    /// Background work that gave up.
+    Queue,
+    /// The books.
+    Ledger,
+}
+
+type Apis = (accounts::AccountsApi, queue::QueueApi, ledger::LedgerApi);
+
+fn service() -> OpenApiService<Apis, ()> {
+    let apis = (accounts::AccountsApi, queue::QueueApi, ledger::LedgerApi);
+    OpenApiService::new(apis, "Lensmeter, operator", env!("CARGO_PKG_VERSION"))
+}
+
+/// The document, for an installation at `public_url`.
+pub fn document(public_url: &str) -> Value {
+    spec::finish(&service().spec(), public_url, DESCRIPTION, |path, method| {
+        let mut statuses = vec![401, 422, 500, 503];
+        if method == "post" {
+            statuses.extend([400, 409, 413, 415]);
+        }
+        if path.contains('{') {
+            statuses.push(404);
+        }
+        statuses
+    })
+}
+
+#[handler]
+fn openapi(document: Data<&Value>) -> Json<Value> {
+    Json(document.clone())
+}
+
+/// Adds the routes of this surface.
+pub fn mount(route: Route, app: &App) -> Route {
+    let public_url = &app.config.server.public_url;
+    let v1 = problem::rendered(body::bounded(service().into_endpoint(), &[]), public_url.clone());
+    route.at("/admin/openapi.json", get(openapi).data(document(public_url))).nest_no_strip("/admin/v1", v1)
+}

@@ -1,1 +1,84 @@
-//! (being written)
+//! The command line: one file per command.
+
+pub mod demo;
+mod doctor;
+mod migrate;
+mod models;
+pub mod openapi;
+mod plans;
+mod serve;
+mod train;
+mod verify_invoice;
+mod worker;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Serves vision models, meters every call durably, holds spend caps and invoices through Stripe.
+///
+/// Configured by lensmeter.toml and environment variables: see lensmeter.example.toml.
+#[derive(Parser)]
+#[command(name = "lensmeter", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show the whole product on this machine, with nothing configured
+    Demo(demo::Args),
+    /// Serve the API and the portal, and do the background work
+    Serve(serve::Args),
+    /// Do the background work only
+    Worker,
+    /// Bring the database's schema up to date
+    Migrate,
+    /// Compare or apply the price catalogue
+    Plans(plans::Args),
+    /// List or check the models
+    Models(models::Args),
+    /// Train the built-in detector
+    Train(train::Args),
+    /// Check that this machine and its configuration can serve
+    Doctor,
+    /// Print the OpenAPI document
+    Openapi,
+    /// Re-add an exported invoice, offline
+    VerifyInvoice(verify_invoice::Args),
+}
+
+/// Parses the command line, runs the command, and says on standard error what went wrong.
+pub fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    // Both reqwest and sqlx take the process' provider; a second install would be the only way to fail.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    match run(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("lensmeter: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        // These need no runtime: training owns all threads it is given.
+        Command::Train(args) => train::run(args),
+        Command::Models(args) => models::run(args),
+        Command::VerifyInvoice(args) => verify_invoice::run(args),
+        Command::Openapi => openapi::run(),
+        Command::Demo(args) => block_on(demo::run(args)),
+        Command::Serve(args) => block_on(serve::run(args)),
+        Command::Worker => block_on(worker::run()),
+        Command::Migrate => block_on(migrate::run()),
+        Command::Plans(args) => block_on(plans::run(args)),
+        Command::Doctor => block_on(doctor::run()),
+    }
+}
+
+fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}

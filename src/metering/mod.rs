@@ -1,1 +1,36 @@
-//! (being written)
+//! What was used, durably, before it is answered; and how much more may be. Plain numbers: prices are billing's.
+
+mod commit;
+pub mod idempotency;
+pub mod limits;
+pub mod rate;
+pub mod report;
+pub mod upkeep;
+mod writer;
+
+use sea_orm::DatabaseConnection;
+
+pub use commit::{Charge, Committed, Record, Rejected, Usage};
+pub use writer::Writer;
+
+/// The parts of metering that a request goes through. Cheap to clone.
+#[derive(Clone)]
+pub struct Metering {
+    /// Slices of balances, spent from memory.
+    pub limits: limits::Limits,
+    /// Group commit.
+    pub writer: Writer,
+    /// Calls in flight and stored answers.
+    pub idempotency: idempotency::Idempotency,
+    /// Requests per minute.
+    pub rate: rate::RateLimits,
+}
+
+impl Metering {
+    /// Starts the writer and the tending of leases; both end with the runtime.
+    pub fn start(db: &DatabaseConnection) -> Self {
+        let limits = limits::Limits::new(db.clone());
+        limits.clone().tend_in_background();
+        Self { writer: Writer::start(db.clone()), idempotency: idempotency::Idempotency::new(db.clone()), rate: rate::RateLimits::default(), limits }
+    }
+}

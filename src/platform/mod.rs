@@ -5,6 +5,7 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod mail;
+pub mod outbound;
 pub mod queue;
 pub mod secret;
 pub mod telemetry;

@@ -3,10 +3,11 @@
 //! `lensmeter demo` and the tests run against it. Nothing here reaches the outside: no real card, no real mail.
 
 mod cards;
+mod clock;
+mod journal;
 mod mail;
 mod pages;
 mod stripe;
-mod journal;
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -60,6 +61,8 @@ pub async fn start(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         "the Stripe sandbox refuses to start beside a live Stripe key: remove the sandbox from this \
          configuration, or use a test key (sk_test_…)"
     );
+    // reqwest is built without a TLS provider and asks for one even to speak plain HTTP; `Err` is: there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let stripe = listen(settings.stripe_listen).await.context("sandbox: Stripe's listener")?;
     let mail = listen(settings.mail_listen).await.context("sandbox: the mail catcher's listener")?;
     let smtp = tokio::net::TcpListener::bind(settings.smtp_listen)
@@ -97,7 +100,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     address
 }
 
-fn serve(acceptor: TcpAcceptor, routes: poem::Route, stop: CancellationToken) {
+fn serve(acceptor: TcpAcceptor, routes: impl poem::Endpoint + 'static, stop: CancellationToken) {
     tokio::spawn(async move {
         let server = poem::Server::new_with_acceptor(acceptor);
         let grace = Some(std::time::Duration::from_secs(2));

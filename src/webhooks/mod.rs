@@ -1,1 +1,64 @@
-//! (being written)
+//! What we tell customers' servers: events, signed as Standard Webhooks, delivered by the queue.
+
+pub mod deliver;
+pub mod endpoint;
+mod sign;
+
+use entity::ids::{AccountId, DeliveryId};
+use entity::{webhook_delivery, webhook_endpoint};
+use sea_orm::{ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _};
+
+use crate::platform::queue;
+
+/// The events there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// A top-up was paid and credited.
+    TopUpPaid,
+    /// An invoice was paid.
+    InvoicePaid,
+    /// The payment of an invoice failed.
+    InvoicePaymentFailed,
+    /// Someone pressed "send a test".
+    Test,
+}
+
+impl Event {
+    /// The `type` of the payload.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TopUpPaid => "top_up.paid",
+            Self::InvoicePaid => "invoice.paid",
+            Self::InvoicePaymentFailed => "invoice.payment_failed",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// Tells every endpoint of the account, in the caller's transaction: an event is sent exactly when what it tells of happened.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn emit_in(txn: &impl ConnectionTrait, account: AccountId, event: Event, data: serde_json::Value, now: entity::Time) -> Result<(), DbErr> {
+    let endpoints = webhook_endpoint::Entity::of(account).filter(webhook_endpoint::Column::DisabledAt.is_null()).all(txn).await?;
+    for endpoint in endpoints {
+        let id = DeliveryId::new();
+        let payload = serde_json::json!({ "type": event.as_str(), "timestamp": now.to_rfc3339(), "data": data });
+        webhook_delivery::Entity::insert(webhook_delivery::ActiveModel {
+            id: Set(id),
+            account_id: Set(account),
+            endpoint_id: Set(endpoint.id),
+            event: Set(event.as_str().into()),
+            payload: Set(payload),
+            attempts: Set(0),
+            last_status: Set(None),
+            last_error: Set(None),
+            created_at: Set(now),
+            delivered_at: Set(None),
+        })
+        .exec_without_returning(txn)
+        .await?;
+        queue::enqueue_in(txn, &deliver::DeliverWebhook { delivery: id }, None, now).await?;
+    }
+    Ok(())
+}

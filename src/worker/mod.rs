@@ -1,1 +1,62 @@
-//! (being written)
+//! Background work: which queue job runs what, and what comes around by itself.
+
+mod schedule;
+
+use std::future::Future;
+
+use entity::queue_job;
+use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::billing::close::{self, CloseDue};
+use crate::billing::invoice::collect::{self, CollectInvoice, PushInvoice};
+use crate::billing::invoice::finalize::{self, FinalizeInvoice};
+use crate::billing::payment::{self, SyncInvoice};
+use crate::billing::sweep::{self, SweepStripe};
+use crate::billing::sync::{self, SyncStripeEvent};
+use crate::billing::top_up::{self, SyncTopUp};
+use crate::metering::upkeep;
+use crate::platform::mail::{self, SendMail};
+use crate::platform::queue::{self, Failure, Job, Outcome};
+
+use schedule::Upkeep;
+
+/// Jobs that one process runs at a time: they mostly wait for Stripe, SMTP and the database.
+const CONCURRENCY: usize = 4;
+
+/// Works off the queue and keeps the schedule until `stop`; running jobs finish.
+pub async fn run(app: App, stop: CancellationToken) {
+    let queue = queue::run_until(app.db.clone(), app.clock.clone(), CONCURRENCY, stop.clone(), runner(app.clone()));
+    tokio::join!(queue, schedule::keep(app, stop));
+}
+
+/// Runs one queue job, whatever its kind.
+pub fn runner(app: App) -> impl Fn(queue_job::Model) -> std::pin::Pin<Box<dyn Future<Output = Outcome> + Send>> + Send + Sync + 'static {
+    move |job| {
+        let app = app.clone();
+        Box::pin(async move { dispatch(&app, job).await })
+    }
+}
+
+async fn dispatch(app: &App, job: queue_job::Model) -> Outcome {
+    let App { db, stripe, config, mailer, .. } = app;
+    let (url, now) = (&config.server.public_url, app.clock.now());
+    match job.kind.as_str() {
+        SendMail::KIND => mail::send(db, mailer, payload(job)?, now).await,
+        CloseDue::KIND => close::close_all_due(db, now).await.map(|_| ()).map_err(Failure::from),
+        FinalizeInvoice::KIND => finalize::run(db, &config.seller, url, payload(job)?, now).await,
+        PushInvoice::KIND => collect::push(db, stripe, payload(job)?, now).await,
+        CollectInvoice::KIND => collect::collect(db, stripe, url, payload(job)?, now).await,
+        SyncStripeEvent::KIND => sync::run(db, stripe, url, payload(job)?, now).await,
+        SyncInvoice::KIND => payment::sync(db, stripe, url, payload::<SyncInvoice>(job)?.invoice, now).await,
+        SyncTopUp::KIND => top_up::sync(db, stripe, url, payload::<SyncTopUp>(job)?.top_up, now).await,
+        SweepStripe::KIND => sweep::run(db, now).await.map_err(Failure::from),
+        Upkeep::KIND => upkeep::run(db, now).await.map(|_| ()).map_err(Failure::from),
+        unknown => Err(Failure::Park(format!("no runner for jobs of kind {unknown}"))),
+    }
+}
+
+fn payload<J: Job + DeserializeOwned>(job: queue_job::Model) -> Result<J, Failure> {
+    serde_json::from_value(job.payload).map_err(|error| Failure::Park(format!("payload of {}: {error}", J::KIND)))
+}

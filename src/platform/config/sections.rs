@@ -22,6 +22,9 @@ pub struct Server {
     /// Bearer token of the operator's routes; without one they are closed.
     #[serde(default)]
     pub admin_token: Option<SecretString>,
+    /// Lets customers' URLs (webhook endpoints) lead into this machine's own network. For development only.
+    #[serde(default)]
+    pub allow_private_urls: bool,
 }
 
 impl Server {

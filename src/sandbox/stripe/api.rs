@@ -1,8 +1,7 @@
 //! The protocol around every operation: fault, key, version, parameters, idempotency, answer.
 
-use std::{convert::Infallible, io, time::Duration};
+use std::{convert::Infallible, time::Duration};
 
-use futures_util::stream;
 use poem::{
     Body, Request, Response, Route, handler,
     http::{HeaderMap, Method, StatusCode},
@@ -22,7 +21,7 @@ const BODY_LIMIT: usize = 1024 * 1024;
 
 /// `/v1/…`
 pub fn routes() -> Route {
-    Route::new().at("/*rest", answer)
+    Route::new().at("/*rest", respond)
 }
 
 /// An answer before it is written: status, body, and the stored request that it repeats.
@@ -39,7 +38,7 @@ impl From<ApiError> for Outcome {
 }
 
 #[handler]
-async fn answer(request: &Request, body: Body, Data(store): Data<&Store>) -> Result<Response, Infallible> {
+async fn respond(request: &Request, body: Body, Data(store): Data<&Store>) -> Result<Response, Infallible> {
     let request_id = new_id("req");
     let headers = request.headers();
     let line = format!("{} {}", request.method(), request.original_uri().path());
@@ -59,7 +58,7 @@ async fn answer(request: &Request, body: Body, Data(store): Data<&Store>) -> Res
     };
     tracing::debug!(request_id, call = line, status = outcome.status.as_u16(), "sandbox: Stripe call");
     if fault == Some("drop_after") {
-        return Ok(dropped());
+        drop_connection();
     }
     Ok(written(headers, &request_id, outcome))
 }
@@ -72,7 +71,7 @@ fn before(fault: Option<&str>, request_id: &str) -> Option<Response> {
             ApiError::new(StatusCode::TOO_MANY_REQUESTS, "invalid_request_error", message).code("rate_limit")
         }
         "500_before" => broken(),
-        "drop_before" => return Some(dropped()),
+        "drop_before" => drop_connection(),
         "html_502" => {
             let page = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>";
             return Some(Response::builder().status(StatusCode::BAD_GATEWAY).content_type("text/html").body(page));
@@ -158,8 +157,8 @@ fn written(headers: &HeaderMap, request_id: &str, outcome: Outcome) -> Response 
     answer.body(format!("{:#}", outcome.body))
 }
 
-/// A body that fails at its first byte makes the server close the connection without an answer.
-fn dropped() -> Response {
-    let fails = stream::iter([Err::<Vec<u8>, _>(io::Error::other("sandbox fault: connection dropped"))]);
-    Response::builder().body(Body::from_bytes_stream(fails))
+/// Unwinding ends the task of this connection, so that the caller sees it closed without a byte of an answer; a body
+/// that fails comes too late, for its head is sent before. `resume_unwind` prints nothing.
+fn drop_connection() -> ! {
+    std::panic::resume_unwind(Box::new("sandbox fault: connection dropped"))
 }

@@ -12,7 +12,9 @@ pub fn check(headers: &HeaderMap) -> Result<(), ApiError> {
         return refuse("You did not provide an API key. Provide it in the Authorization header: 'Authorization: Bearer sk_test_…'.");
     };
     if key.starts_with("sk_live_") || key.starts_with("rk_live_") {
-        return refuse("This is the Lensmeter sandbox, and you sent a live key. Nothing was done; roll that key if others can see this traffic.");
+        return refuse(
+            "This is the Lensmeter sandbox, and you sent a live key. Nothing was done; roll that key if others can see this traffic.",
+        );
     }
     if !key.starts_with("sk_test_") && !key.starts_with("rk_test_") {
         return refuse("Invalid API Key provided: the sandbox takes sk_test_… keys.");

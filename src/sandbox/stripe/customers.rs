@@ -2,7 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{ApiError, Call, list, params::Params, payment_methods, store::{State, new_id, now}};
+use super::{
+    ApiError, Call, list,
+    params::Params,
+    payment_methods,
+    store::{State, new_id, now},
+};
 
 /// Parameters of create and update.
 pub const WORDS: &str = "address{city country line1 line2 postal_code state} balance business_name description email \
@@ -119,7 +124,9 @@ fn default_method(state: &State, customer: &Value, settings: &Params) -> Result<
     let Some(id) = settings.str("default_payment_method") else { return Ok(Value::Null) };
     let method = state.find("payment_method", id)?;
     if method["customer"] != customer["id"] {
-        let message = "The customer does not have a payment method with the ID ".to_owned() + id + ". The payment method must be attached to the customer.";
+        let message = "The customer does not have a payment method with the ID ".to_owned()
+            + id
+            + ". The payment method must be attached to the customer.";
         return Err(ApiError::invalid(message).code("resource_missing").param(&settings.path("default_payment_method")));
     }
     Ok(json!(id))

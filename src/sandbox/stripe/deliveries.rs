@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use chrono::Utc;
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,7 +9,11 @@ use sha2::Sha256;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{faults, store::{State, Store, new_id}};
+use super::{
+    faults,
+    store::{State, Store, new_id},
+};
+use crate::sandbox::clock::real_now;
 
 /// Seconds before the next try; the last one repeats.
 const BACK_OFF: &[f64] = &[0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0];
@@ -44,7 +47,7 @@ pub fn queue(state: &mut State, event: &str, kind: &str) {
     if !state.sends_webhooks() {
         return;
     }
-    let now = Utc::now().timestamp_millis();
+    let now = real_now().timestamp_millis();
     for planned in faults::plan_webhook(state, kind) {
         let number = state.deliveries.last_key_value().map_or(1, |(last, _)| last + 1);
         let (due, outcome) = match planned.delay_ms {
@@ -108,21 +111,21 @@ pub async fn send_webhooks(store: Store, (url, secret): (String, String), stop: 
 }
 
 fn next_due(state: &State, busy: &[u64]) -> Option<(Delivery, Value)> {
-    let now = Utc::now().timestamp_millis();
+    let now = real_now().timestamp_millis();
     let due = state.deliveries().find(|d| d.due.is_some_and(|due| due <= now) && !busy.contains(&d.number))?;
     Some((due.clone(), state.get(&due.event)?.clone()))
 }
 
 fn until_next(state: &State, busy: &[u64]) -> Duration {
     let next = state.deliveries().filter(|d| !busy.contains(&d.number)).filter_map(|d| d.due).min();
-    let wait = next.map_or(60_000, |due| (due - Utc::now().timestamp_millis()).clamp(20, 60_000));
+    let wait = next.map_or(60_000, |due| (due - real_now().timestamp_millis()).clamp(20, 60_000));
     Duration::from_millis(wait.unsigned_abs())
 }
 
 fn request(client: &reqwest::Client, url: &str, secret: &str, delivery: &Delivery, event: &Value) -> reqwest::RequestBuilder {
     let body = event.to_string();
     let spoilt = delivery.spoilt.as_deref();
-    let at = Utc::now().timestamp() - if spoilt == Some("stale") { 3600 } else { 0 };
+    let at = real_now().timestamp() - if spoilt == Some("stale") { 3600 } else { 0 };
     let wrong = new_id("whsec");
     let signature = signature(if spoilt == Some("wrong_secret") { &wrong } else { secret }, at, body.as_bytes());
     let request = client.post(url).header("content-type", "application/json; charset=utf-8");
@@ -150,7 +153,7 @@ async fn outcome(request: reqwest::RequestBuilder) -> Result<u16, String> {
 fn finish(state: &mut State, mut delivery: Delivery, outcome: Result<u16, String>) {
     delivery.attempts += 1;
     delivery.spoilt = None;
-    let now = Utc::now().timestamp_millis();
+    let now = real_now().timestamp_millis();
     match outcome {
         Ok(status) => {
             delivery.due = None;

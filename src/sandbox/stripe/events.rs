@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{API_VERSION, ApiError, Call, deliveries, expand, list, store::{State, new_id, now}};
+use super::{
+    API_VERSION, ApiError, Call, deliveries, expand, list,
+    store::{State, new_id, now},
+};
 
 impl State {
     /// Records `kind` (Stripe's type name) about `object` and queues its webhook.

@@ -68,7 +68,8 @@ fn walk(state: &State, node: &mut Value, path: &[&str], full: &str) -> Result<()
 fn on_request(state: &State, node: &Value, name: &str) -> Option<Value> {
     let id = node["id"].as_str()?;
     let kept = state.get(id)?;
-    let of = |kind: &str, member: &str| -> Value { state.all(kind).filter(|object| object[member] == id).map(|o| o["id"].clone()).collect() };
+    let of =
+        |kind: &str, member: &str| -> Value { state.all(kind).filter(|object| object[member] == id).map(|o| o["id"].clone()).collect() };
     match (node["object"].as_str()?, name) {
         ("checkout.session", "line_items") => {
             Some(list::embedded(state, &kept["_line_items"], &format!("/v1/checkout/sessions/{id}/line_items"), 100))

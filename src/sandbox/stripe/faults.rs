@@ -1,7 +1,11 @@
 //! Faults on order, so that callers meet them before production does: the header `X-Sandbox-Fault: kind[:ms]` spoils
 //! its own request; `POST /sandbox/faults` queues them for coming requests and webhooks.
 
-use poem::{Response, Route, get, handler, http::{HeaderMap, StatusCode}, web::{Data, Json}};
+use poem::{
+    Response, Route, get, handler,
+    http::{HeaderMap, StatusCode},
+    web::{Data, Json},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -96,7 +100,8 @@ fn clear(Data(store): Data<&Store>) -> StatusCode {
 fn add(Data(store): Data<&Store>, Json(body): Json<Value>) -> Response {
     let list = if body.is_array() { body } else { json!([body]) };
     let known = |fault: &Fault| ON_REQUESTS.contains(&fault.kind.as_str()) || ON_WEBHOOKS.contains(&fault.kind.as_str());
-    let refused = |detail: String| Response::builder().status(StatusCode::BAD_REQUEST).body(json!({"error": {"message": detail}}).to_string());
+    let refused =
+        |detail: String| Response::builder().status(StatusCode::BAD_REQUEST).body(json!({"error": {"message": detail}}).to_string());
     let mut faults: Vec<Fault> = match serde_json::from_value(list) {
         Ok(faults) => faults,
         Err(error) => return refused(error.to_string()),

@@ -12,9 +12,7 @@ pub fn check(value: &Value, words: &str) -> Result<(), ApiError> {
 
 fn level(value: &Value, words: &str, prefix: &str) -> Result<(), ApiError> {
     match value {
-        Value::Array(entries) => {
-            entries.iter().enumerate().try_for_each(|(n, entry)| level(entry, words, &format!("{prefix}[{n}]")))
-        }
+        Value::Array(entries) => entries.iter().enumerate().try_for_each(|(n, entry)| level(entry, words, &format!("{prefix}[{n}]"))),
         Value::Object(map) => map.iter().try_for_each(|(name, child)| {
             let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}[{name}]") };
             match find(words, name) {

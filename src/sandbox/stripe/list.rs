@@ -59,9 +59,8 @@ pub fn equal(params: &Params, names: &[&str], object: &Value) -> bool {
 pub fn created(params: &Params, object: &Value) -> bool {
     let at = object["created"].as_i64().unwrap_or_default();
     let bounds = params.at("created");
-    let within = |name: &str, holds: fn(i64, i64) -> bool| {
-        bounds.str(name).and_then(|text| text.parse().ok()).is_none_or(|bound| holds(at, bound))
-    };
+    let within =
+        |name: &str, holds: fn(i64, i64) -> bool| bounds.str(name).and_then(|text| text.parse().ok()).is_none_or(|bound| holds(at, bound));
     params.str("created").and_then(|text| text.parse::<i64>().ok()).is_none_or(|exact| exact == at)
         && within("gte", |at, bound| at >= bound)
         && within("gt", |at, bound| at > bound)

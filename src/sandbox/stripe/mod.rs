@@ -32,16 +32,16 @@ pub use self::{
     api::routes as api_routes,
     billing_portal::add_card as portal_add_card,
     checkout_pay::{Paid, pay as pay_session, resume as resume_session},
-    deliveries::{Delivery, send_webhooks},
+    deliveries::{Delivery, resend, send_webhooks},
     error::ApiError,
     faults::routes as fault_routes,
     invoice_pay::pay_by_hand as pay_invoice,
-    payment_methods::{create_from_card, make_default},
+    payment_methods::{NewCard, detach_method, make_default},
     payments::settle_challenge,
+    routes::Call,
     setup_intents::settle_challenge as settle_setup_challenge,
     store::{State, Store},
 };
-pub(super) use self::{params::Params, payment_methods::detach_method, routes::Call};
 
 /// The one API version that is answered: the one that async-stripe 1.0.0-rc.10 and stripe-python 16.0.1 pin.
 pub const API_VERSION: &str = "2026-09-30.endive";

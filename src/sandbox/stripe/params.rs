@@ -120,6 +120,11 @@ impl Params {
         Value::Object(all)
     }
 
+    /// `metadata` of one name laid over, where null means that it was not sent.
+    pub fn metadata_if_sent(&self, before: &Value) -> Value {
+        if self.value["metadata"].is_object() { self.metadata_over(before) } else { before.clone() }
+    }
+
     /// `parameter_missing`.
     pub fn absent(&self, name: &str) -> ApiError {
         let path = self.path(name);

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{ApiError, Call, customers, list, store::{State, new_id, now}};
+use super::{
+    ApiError, Call, customers, list,
+    store::{State, new_id, now},
+};
 use crate::sandbox::cards::{self, TestCard};
 
 /// Parameters of create.

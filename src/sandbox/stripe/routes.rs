@@ -4,9 +4,8 @@ use poem::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::{
-    ApiError, billing_portal, checkout, customers, events, expand, invoice_lines, invoice_pay, invoice_payments,
-    invoices, known, list::PAGING, params::Params, payment_intents, payment_methods, payments, refunds, setup_intents,
-    store::State,
+    ApiError, billing_portal, checkout, customers, events, expand, invoice_lines, invoice_pay, invoice_payments, invoices, known,
+    list::PAGING, params::Params, payment_intents, payment_methods, payments, refunds, setup_intents, store::State,
 };
 
 /// One parsed request.
@@ -147,6 +146,9 @@ fn account(_: &mut State, _: &Call) -> Result<Value, ApiError> {
         "id": "acct_1LensmeterSandbx", "object": "account", "country": "US", "default_currency": "usd",
         "email": "sandbox@example.com", "charges_enabled": true, "payouts_enabled": false, "details_submitted": true,
         "created": 1_767_225_600, "type": "standard", "metadata": {},
-        "settings": {"dashboard": {"display_name": "Lensmeter sandbox", "timezone": "Etc/UTC"}},
+        "settings": {"branding": {"icon": null, "logo": null, "primary_color": null, "secondary_color": null},
+            "card_payments": {"statement_descriptor_prefix": null, "statement_descriptor_prefix_kana": null, "statement_descriptor_prefix_kanji": null},
+            "payments": {"statement_descriptor": "LENSMETER", "statement_descriptor_kana": null, "statement_descriptor_kanji": null},
+            "dashboard": {"display_name": "Lensmeter sandbox", "timezone": "Etc/UTC"}},
     }))
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::{ApiError, Delivery, faults::Fault, idempotency::Reply};
-use crate::sandbox::{Settings, journal::Journal};
+use crate::sandbox::{Settings, clock::real_now, journal::Journal};
 
 /// What the lock guards.
 #[derive(Debug, Default)]
@@ -49,11 +49,7 @@ impl Store {
     /// Opens the journal of `settings`, or starts empty.
     pub fn open(settings: &Settings, base_url: &str) -> anyhow::Result<Self> {
         let (mut journal, lines) = Journal::open(settings.state_file.as_deref())?;
-        let mut state = State {
-            base_url: base_url.to_owned(),
-            sends_webhooks: !settings.webhook_url.is_empty(),
-            ..State::default()
-        };
+        let mut state = State { base_url: base_url.to_owned(), sends_webhooks: !settings.webhook_url.is_empty(), ..State::default() };
         for line in lines {
             state.replay(line);
         }
@@ -203,5 +199,18 @@ pub fn new_id(prefix: &str) -> String {
 
 /// Now in Stripe's whole seconds.
 pub fn now() -> i64 {
-    chrono::Utc::now().timestamp()
+    real_now().timestamp()
+}
+
+/// `own`'s members laid over `base`'s.
+pub fn over(mut base: Value, own: Value) -> Value {
+    if let (Value::Object(all), Value::Object(own)) = (&mut base, own) {
+        all.extend(own);
+    }
+    base
+}
+
+/// An object whose members, named by words apart by spaces, are null: Stripe's answers show each member, set or not.
+pub fn nulls(names: &str) -> Value {
+    names.split_whitespace().map(|name| (name.to_owned(), Value::Null)).collect()
 }

@@ -11,7 +11,9 @@ use super::{
 /// Covers the whole sheet with a texture: plain, gradient, cloudy, wood, weave, tiles, stripes or a blurred scene.
 pub fn texture(canvas: &mut Canvas, dice: &mut Dice) {
     let (w, h) = canvas.size();
-    let a = dice.colour();
+    // Tables, walls and cloth are seldom of a pure colour.
+    let grey = [dice.int(0, 255) as u8; 3];
+    let a = mix(grey, dice.colour(), dice.float(0., 0.7));
     let b = mix(a, dice.colour(), dice.float(0.1, 0.6));
     match dice.int(0, 8) {
         0 => canvas.fill([0., 0., w, h], a, 1.),

@@ -1,14 +1,17 @@
 //! A whole scene: a layout alone as a screenshot or scan has it, or laid on a texture at an angle as a photo has it.
 
+use std::path::{Path, PathBuf};
+
 use image::RgbImage;
 
 use super::{
     backdrop,
     canvas::Canvas,
     dice::Dice,
-    fonts::FontBook,
+    fonts::{FontBook, Split},
     geometry::{Plane, quad_of},
     layouts,
+    run::RunError,
     sheet::{Object, Sheet},
     warp,
 };
@@ -90,4 +93,26 @@ fn lay(dice: &mut Dice, ground: &mut Canvas, sheet: &Sheet<'_>, middle: [f32; 2]
     let map = Plane::onto(w, h, quad);
     warp::lay(&mut ground.image, &sheet.canvas.image, &map);
     objects.extend(sheet.objects.iter().map(|o| Object { class: o.class, quad: o.quad.map(|p| map.apply(p)) }));
+}
+
+/// Draws `count` scenes with boxes round what is on them into `folder`, for the eye; gives the files' paths.
+///
+/// # Errors
+/// When there are no fonts or a file cannot be written.
+pub fn show(fonts: &Path, folder: &Path, count: u64) -> Result<Vec<PathBuf>, RunError> {
+    const INKS: [[u8; 3]; 4] = [[230, 30, 30], [0, 170, 60], [30, 60, 230], [200, 0, 200]];
+    let fonts = FontBook::open(fonts, Split::Train)?;
+    let draw_one = |seed: u64| {
+        let scene = draw(&fonts, seed, 768);
+        let mut canvas = Canvas { image: scene.image };
+        for object in &scene.objects {
+            for (i, &corner) in object.quad.iter().enumerate() {
+                canvas.stroke(corner, object.quad[(i + 1) % 4], 1.5, INKS[object.class], 1.);
+            }
+        }
+        let path = folder.join(format!("scene-{seed}.png"));
+        canvas.image.save(&path).map_err(|e| RunError::File(path.clone(), std::io::Error::other(e)))?;
+        Ok(path)
+    };
+    (0..count).map(draw_one).collect()
 }

@@ -120,7 +120,7 @@ impl<'a> Sheet<'a> {
         let (w, h) = (rect[2] - rect[0], rect[3] - rect[1]);
         let (room, across) = if upright { (w, h) } else { (h, w) };
         let module = (room * fill / (code.columns as f32 + 4. * look.quiet)).min(4.);
-        if module < 0.9 || across < 14. {
+        if module < 0.9 || across < 16. {
             return [rect[0], rect[1], rect[0], rect[1]];
         }
         let module = if module > 1.8 { module.floor() } else { module.max(1.) };

@@ -51,7 +51,8 @@ impl Script {
     pub fn word(self, dice: &mut Dice) -> String {
         match self {
             Self::Latin => one_of(dice, LATIN),
-            Self::Accented => one_of(dice, if dice.chance(0.4) { ACCENTED } else { LATIN }),
+            Self::Accented if dice.chance(0.4) => one_of(dice, ACCENTED),
+            Self::Accented => one_of(dice, LATIN),
             Self::Cyrillic => one_of(dice, CYRILLIC),
             Self::Greek => one_of(dice, GREEK),
             Self::Hangul => characters(dice, HANGUL, 1, 4),

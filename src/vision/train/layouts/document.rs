@@ -52,7 +52,8 @@ pub fn document<'a>(dice: &mut Dice, fonts: &'a FontBook, width: f32, height: f3
                 12 => {
                     let tall = dice.float(20., 120.).min(height - margin - y);
                     let pale = mix(ink, sheet_paper, dice.float(0., 0.7));
-                    sheet.decoy(dice, [left, y, left + column * dice.float(0.3, 1.), y + tall], pale);
+                    let wide = column * dice.float(0.3, 1.);
+                    sheet.decoy(dice, [left, y, left + wide, y + tall], pale);
                     y + tall + body.em
                 }
                 _ => {

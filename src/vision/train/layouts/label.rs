@@ -15,7 +15,7 @@ pub fn label<'a>(dice: &mut Dice, fonts: &'a FontBook, width: f32, height: f32) 
     let mut sheet = Sheet::new(fonts, width, height, ground);
     let ink = ink_on(dice, ground);
     let rule = if dice.chance(0.7) { dice.float(1., 4.) } else { 0. };
-    let depth = dice.int(2, 4);
+    let depth = dice.int(1, 4);
     cell(&mut sheet, dice, [6., 6., width - 6., height - 6.], ink, rule, depth);
     sheet
 }

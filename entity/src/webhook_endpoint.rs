@@ -1,21 +1,20 @@
-//! Who did what, when. Append only.
+//! A customer's server that wants to be told of events.
 
 use sea_orm::entity::prelude::*;
 
-use crate::{Time, ids::{AccountId, AuditId}};
+use crate::{Time, ids::{AccountId, EndpointId}};
 
-/// Who did what, when. Append only.
+/// A customer's server that wants to be told of events.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-#[sea_orm(table_name = "audit_log")]
+#[sea_orm(table_name = "webhook_endpoint")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
-    pub id: AuditId,
-    pub account_id: Option<AccountId>,
-    pub actor: String,
-    pub action: String,
-    pub subject: String,
-    pub detail: Json,
-    pub at: Time,
+    pub id: EndpointId,
+    pub account_id: AccountId,
+    pub url: String,
+    pub secret: String,
+    pub created_at: Time,
+    pub disabled_at: Option<Time>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -1,0 +1,113 @@
+//! What a call would cost and where its usage belongs: plain numbers for admission, cached for a moment.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use entity::ids::{AccountId, PeriodId, PriceId};
+use entity::money::{Nanos, Overflow};
+use entity::price::Tiers;
+use entity::{Time, account};
+use moka::future::Cache;
+use sea_orm::{DatabaseConnection, DbErr};
+
+use super::{close, plan, rating};
+
+/// Plain numbers for one account and task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admission {
+    pub period_id: PeriodId,
+    /// In the account's own time: from then on the admission is stale.
+    pub period_ends_at: Time,
+    pub price_id: PriceId,
+    pub tiers: Tiers,
+    pub currency: String,
+    pub requests_per_minute: u32,
+}
+
+impl Admission {
+    /// The most that `quantity` units can cost: what is reserved before the call runs.
+    ///
+    /// # Errors
+    /// When that does not fit 64 bits.
+    pub fn worst(&self, quantity: i64) -> Result<Nanos, Overflow> {
+        rating::worst(&self.tiers, quantity)
+    }
+}
+
+/// Why there is no price.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AllowanceError {
+    /// The account has no subscription.
+    #[error("the account has no plan")]
+    NoPlan,
+    /// The plan does not sell the task.
+    #[error("the plan does not include {0}")]
+    NoPrice(String),
+    #[error("{0}")]
+    Database(Arc<DbErr>),
+}
+
+impl From<DbErr> for AllowanceError {
+    fn from(error: DbErr) -> Self {
+        Self::Database(Arc::new(error))
+    }
+}
+
+/// Admissions, each remembered for a second. Cheap to clone.
+///
+/// A remembered period may be closed meanwhile; the writer of usage sees that under its lock and asks
+/// [`close::open_period`] again, so no event is lost or late.
+#[derive(Clone)]
+pub struct Allowances {
+    cache: Cache<(AccountId, String), Arc<Admission>>,
+}
+
+impl Default for Allowances {
+    fn default() -> Self {
+        Self { cache: Cache::builder().max_capacity(100_000).time_to_live(Duration::from_secs(1)).build() }
+    }
+}
+
+impl Allowances {
+    /// What `task` costs the account now.
+    ///
+    /// # Errors
+    /// When the account has no plan, the plan does not sell the task, or the database refuses.
+    pub async fn price_of(
+        &self,
+        db: &DatabaseConnection,
+        account: &account::Model,
+        task: &str,
+        wall_now: Time,
+    ) -> Result<Arc<Admission>, AllowanceError> {
+        let key = (account.id, task.to_owned());
+        if let Some(known) = self.cache.get(&key).await
+            && account.now(wall_now) < known.period_ends_at
+        {
+            return Ok(known);
+        }
+        let fresh = Arc::new(read(db, account, task, wall_now).await?);
+        self.cache.insert(key, fresh.clone()).await;
+        Ok(fresh)
+    }
+
+    /// Forgets an account and task, after its period turned out to be closed.
+    pub async fn forget(&self, account: AccountId, task: &str) {
+        self.cache.invalidate(&(account, task.to_owned())).await;
+    }
+}
+
+async fn read(db: &DatabaseConnection, account: &account::Model, task: &str, wall_now: Time) -> Result<Admission, AllowanceError> {
+    let (version, prices) = plan::current(db, account.id).await?.ok_or(AllowanceError::NoPlan)?;
+    let price = prices.into_iter().find(|price| price.task == task).ok_or_else(|| AllowanceError::NoPrice(task.into()))?;
+    let period = close::open_period(db, account, wall_now).await?.ok_or(AllowanceError::NoPlan)?;
+    Ok(Admission {
+        period_id: period.id,
+        period_ends_at: period.ends_at,
+        price_id: price.id,
+        tiers: price.tiers,
+        currency: version.currency,
+        // The column's CHECK keeps it positive.
+        requests_per_minute: version.requests_per_minute.unsigned_abs(),
+    })
+}

@@ -1,0 +1,172 @@
+//! Brings an issued invoice to Stripe and has it paid: create → lines → totals equal → finalize → pay. Every step stores
+//! what the next one needs and repeats under the same key, so a crash anywhere goes on where it was.
+
+use std::collections::HashMap;
+
+use entity::ids::InvoiceId;
+use entity::invoice::PaymentState;
+use entity::money::Minor;
+use entity::{Time, account, invoice, invoice_line};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ActiveValue::Set, ColumnTrait as _, DatabaseConnection, DbErr, EntityTrait as _, QueryFilter as _};
+use serde::{Deserialize, Serialize};
+
+use crate::billing::payment;
+use crate::billing::stripe::customer::{self, CustomerError};
+use crate::billing::stripe::invoice::{self as remote, NewLine, Remote, Status};
+use crate::billing::stripe::{Stripe, StripeError};
+use crate::platform::queue::{self, Failure, Job, Outcome};
+
+/// Below it Stripe charges nothing and moves the amount to a balance of its own, which the next invoice would then disagree
+/// with (Stripe's documentation, minimum charge amounts; in minor units of the common currencies).
+const MINIMUM_CHARGE: Minor = Minor(50);
+
+/// Copies an issued invoice to Stripe and finalizes it there.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PushInvoice {
+    pub invoice: InvoiceId,
+}
+
+impl Job for PushInvoice {
+    const KIND: &'static str = "billing.push_invoice";
+}
+
+/// Has the saved card charged for a pushed invoice.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct CollectInvoice {
+    pub invoice: InvoiceId,
+    /// Which charge it is, from 1: part of the idempotency key, so that a retried job charges once.
+    pub attempt: u32,
+}
+
+impl Job for CollectInvoice {
+    const KIND: &'static str = "billing.collect_invoice";
+}
+
+impl From<StripeError> for Failure {
+    fn from(error: StripeError) -> Self {
+        if error.is_final() { Self::Park(error.to_string()) } else { Self::Retry(error.to_string()) }
+    }
+}
+
+impl From<CustomerError> for Failure {
+    fn from(error: CustomerError) -> Self {
+        match error {
+            CustomerError::Stripe(error) => error.into(),
+            CustomerError::Database(error) => error.into(),
+        }
+    }
+}
+
+/// Runs [`PushInvoice`].
+///
+/// # Errors
+/// Parked with both totals when Stripe's differs from ours, and when the total is too small to be charged.
+pub async fn push(db: &DatabaseConnection, stripe: &Stripe, job: PushInvoice, wall_now: Time) -> Outcome {
+    let invoice = load(db, job.invoice).await?;
+    if invoice.payment_state == PaymentState::Paid {
+        return Ok(());
+    }
+    if invoice.total_minor < MINIMUM_CHARGE {
+        let total = invoice.total_minor.decimal(entity::money::exponent(&invoice.currency));
+        return Err(Failure::Park(format!("invoice {} stays unpaid: its total of {total} is below what Stripe charges", number(&invoice))));
+    }
+    let id = created(db, stripe, &invoice).await?;
+    let mut copy = remote::find(stripe, &id).await?;
+    if copy.status == Status::Draft {
+        if copy.lines == 0 {
+            remote::add_lines(stripe, invoice.id, &id, lines_of(db, &invoice).await?).await?;
+            copy = remote::find(stripe, &id).await?;
+        }
+        compare(stripe, &invoice, &copy).await?;
+        copy = remote::finalize(stripe, invoice.id, &id).await?;
+    }
+    let change = invoice::ActiveModel { id: Set(invoice.id), stripe_hosted_url: Set(copy.hosted_url), ..Default::default() };
+    invoice::Entity::update(change).exec(db).await?;
+    Ok(queue::enqueue_in(db, &CollectInvoice { invoice: invoice.id, attempt: 1 }, Some(invoice.id.to_string()), wall_now).await?)
+}
+
+/// Runs [`CollectInvoice`]. That the invoice is paid we learn from Stripe's webhook, or the sweep when none comes.
+///
+/// # Errors
+/// Retried while Stripe does not answer. A declined card is no error of the job.
+pub async fn collect(db: &DatabaseConnection, stripe: &Stripe, public_url: &str, job: CollectInvoice, wall_now: Time) -> Outcome {
+    let invoice = load(db, job.invoice).await?;
+    let Some(id) = invoice.stripe_invoice_id.clone() else {
+        return Err(Failure::Park(format!("invoice {} was never pushed to Stripe", number(&invoice))));
+    };
+    if remote::find(stripe, &id).await?.status != Status::Open {
+        return payment::sync(db, stripe, public_url, invoice.id, wall_now).await;
+    }
+    mark_processing(db, &invoice).await?;
+    match remote::pay(stripe, invoice.id, &id, job.attempt).await {
+        Ok(_) => Ok(()),
+        // No card, declined, or paid by hand in this very moment: what Stripe has now decides.
+        Err(error) if error.is_final() => payment::refused(db, stripe, public_url, invoice.id, &error, wall_now).await,
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn load(db: &DatabaseConnection, id: InvoiceId) -> Result<invoice::Model, Failure> {
+    invoice::Entity::find_by_id(id).one(db).await?.ok_or_else(|| Failure::Park(format!("invoice {id} is gone")))
+}
+
+fn number(invoice: &invoice::Model) -> &str {
+    invoice.number.as_deref().unwrap_or("(draft)")
+}
+
+/// Stripe's id of the invoice, stored before anything is done with it.
+async fn created(db: &DatabaseConnection, stripe: &Stripe, invoice: &invoice::Model) -> Result<String, Failure> {
+    if let Some(known) = &invoice.stripe_invoice_id {
+        return Ok(known.clone());
+    }
+    let account =
+        account::Entity::find_by_id(invoice.account_id).one(db).await?.ok_or_else(|| Failure::Park("the account is gone".into()))?;
+    let customer = customer::ensure(db, stripe, &account, &invoice.buyer_email).await?;
+    let copy = remote::create(stripe, invoice.id, &customer, &invoice.currency, number(invoice)).await?;
+    let change = invoice::ActiveModel { id: Set(invoice.id), stripe_invoice_id: Set(Some(copy.id.clone())), ..Default::default() };
+    invoice::Entity::update(change).exec(db).await?;
+    Ok(copy.id)
+}
+
+async fn lines_of(db: &DatabaseConnection, invoice: &invoice::Model) -> Result<Vec<NewLine>, DbErr> {
+    let period = (invoice.period_starts_at, invoice.period_ends_at);
+    let line = |row: invoice_line::Model| NewLine {
+        description: if row.events > 0 { format!("{} ({} units)", row.description, row.quantity) } else { row.description },
+        amount: row.amount_minor,
+        period,
+        metadata: HashMap::from([("line_id".to_owned(), row.id.to_string())]),
+    };
+    let mut lines: Vec<_> = invoice_line::Entity::of(invoice).all(db).await?.into_iter().map(line).collect();
+    if invoice.credits_applied_minor.0 > 0 {
+        let amount = Minor(-invoice.credits_applied_minor.0);
+        lines.push(NewLine { description: "Prepaid credit applied".into(), amount, period, metadata: HashMap::new() });
+    }
+    Ok(lines)
+}
+
+/// Invariant 7: our total equals Stripe's before the invoice is finalized. Otherwise the copy goes and an operator looks.
+async fn compare(stripe: &Stripe, invoice: &invoice::Model, copy: &Remote) -> Outcome {
+    if copy.total == invoice.total_minor && copy.subtotal == invoice.total_minor && copy.starting_balance == Minor(0) {
+        return Ok(());
+    }
+    remote::delete(stripe, &copy.id).await?;
+    let exponent = entity::money::exponent(&invoice.currency);
+    let [ours, theirs, balance] = [invoice.total_minor, copy.total, copy.starting_balance].map(|amount| amount.decimal(exponent));
+    Err(Failure::Park(format!(
+        "invoice {}: our total is {ours}, Stripe's {theirs} (balance {balance}); Stripe's draft {} was deleted",
+        number(invoice),
+        copy.id
+    )))
+}
+
+/// Only from unpaid: a webhook may have been quicker.
+async fn mark_processing(db: &DatabaseConnection, invoice: &invoice::Model) -> Result<(), DbErr> {
+    invoice::Entity::update_many()
+        .col_expr(invoice::Column::PaymentState, Expr::value(PaymentState::Processing.as_str()))
+        .filter(invoice::Column::Id.eq(invoice.id))
+        .filter(invoice::Column::PaymentState.eq(PaymentState::Unpaid))
+        .exec(db)
+        .await
+        .map(|_| ())
+}

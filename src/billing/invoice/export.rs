@@ -1,0 +1,93 @@
+//! An invoice with everything that is needed to compute it again, as one JSON file.
+
+use entity::ids::{AccountId, InvoiceId};
+use entity::{Time, invoice_line, usage_event};
+use sea_orm::{ColumnTrait as _, DatabaseConnection, DbErr, QueryFilter as _, QueryOrder as _};
+use serde::{Deserialize, Serialize};
+
+use super::finalize::snapshot_of;
+use super::record::EventRecord;
+use super::snapshot::Snapshot;
+
+/// What the `format` key says. Amounts are integers: `_nanos` in 1e-9 of the currency's major unit, `_minor` in minor units.
+pub const FORMAT: &str = "lensmeter.invoice/1";
+
+/// The exported invoice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Export {
+    pub format: String,
+    pub id: String,
+    pub number: String,
+    pub issued_at: Time,
+    pub currency: String,
+    pub subtotal_minor: i64,
+    pub credits_applied_minor: i64,
+    pub total_minor: i64,
+    pub snapshot: Snapshot,
+    pub lines: Vec<LineRecord>,
+    pub events: Vec<EventRecord>,
+}
+
+/// A line of the export.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LineRecord {
+    pub seq: i32,
+    pub kind: String,
+    pub description: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price_id: Option<String>,
+    pub quantity: i64,
+    pub exact_nanos: i64,
+    pub amount_minor: i64,
+    pub rounding_nanos: i64,
+    pub events: i64,
+    /// SHA-256 over the line's events, in hex; see the module `record`.
+    pub events_digest: String,
+}
+
+/// Exports an issued invoice of an account; `None` when it has no such invoice.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn export(db: &DatabaseConnection, account: AccountId, id: InvoiceId) -> Result<Option<Export>, DbErr> {
+    let Some((invoice, lines)) = super::find(db, account, id).await? else { return Ok(None) };
+    let snapshot = snapshot_of(&invoice).map_err(|error| DbErr::Custom(error.to_string()))?;
+    let (Some(number), Some(issued_at)) = (invoice.number, invoice.issued_at) else { return Ok(None) };
+    let events = usage_event::Entity::of(account)
+        .filter(usage_event::Column::PeriodId.eq(invoice.period_id))
+        .order_by_asc(usage_event::Column::Id)
+        .all(db)
+        .await?;
+    Ok(Some(Export {
+        format: FORMAT.into(),
+        id: invoice.id.to_string(),
+        number,
+        issued_at,
+        currency: invoice.currency,
+        subtotal_minor: invoice.subtotal_minor.0,
+        credits_applied_minor: invoice.credits_applied_minor.0,
+        total_minor: invoice.total_minor.0,
+        snapshot,
+        lines: lines.into_iter().map(LineRecord::of).collect(),
+        events: events.iter().map(EventRecord::of).collect(),
+    }))
+}
+
+impl LineRecord {
+    fn of(row: invoice_line::Model) -> Self {
+        Self {
+            seq: row.seq,
+            kind: row.kind.as_str().into(),
+            description: row.description,
+            price_id: row.price_id.map(|id| id.to_string()),
+            quantity: row.quantity,
+            exact_nanos: row.exact_nanos.0,
+            amount_minor: row.amount_minor.0,
+            rounding_nanos: row.rounding_nanos.0,
+            events: row.events,
+            events_digest: hex::encode(row.events_digest),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! `Idempotency-Key`: a retry gets the stored answer, free; while the first call runs, 409; with another body, 422.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::TimeDelta;
+use entity::ids::AccountId;
+use entity::idempotency;
+use sea_orm::{DatabaseConnection, DbErr, EntityTrait as _};
+
+/// How long an answer is kept.
+pub const LIFETIME: TimeDelta = TimeDelta::hours(24);
+
+/// Why a call with a key goes no further.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyConflict {
+    /// The first call with this key has not finished.
+    #[error("a call with this key is still running")]
+    Running,
+    /// The key was used for another request.
+    #[error("the key was used for another request")]
+    Mismatch,
+    #[error("the database did not answer")]
+    Database(#[from] DbErr),
+}
+
+/// A key that begins, or one that ended before.
+pub enum Begun {
+    /// The first call: while the guard lives, others with the key wait outside.
+    First(Running),
+    /// The answer that was given.
+    Replay(Vec<u8>),
+}
+
+type Keys = Arc<Mutex<HashSet<(AccountId, String)>>>;
+
+/// Calls in flight in this process and the stored answers. Cheap to clone. Two replicas that run the same key at once are
+/// told apart at the commit.
+#[derive(Clone)]
+pub struct Idempotency {
+    db: DatabaseConnection,
+    running: Keys,
+}
+
+/// A key that is in flight.
+pub struct Running {
+    keys: Keys,
+    own: (AccountId, String),
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.own);
+    }
+}
+
+impl Idempotency {
+    pub(super) fn new(db: DatabaseConnection) -> Self {
+        Self { db, running: Keys::default() }
+    }
+
+    /// Begins a call with a key, or finds the answer it got before.
+    ///
+    /// # Errors
+    /// See [`KeyConflict`].
+    pub async fn begin(&self, account: AccountId, key: &str, route: &str, fingerprint: &[u8; 32], now: entity::Time) -> Result<Begun, KeyConflict> {
+        let own = (account, key.to_owned());
+        if !self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(own.clone()) {
+            return Err(KeyConflict::Running);
+        }
+        let running = Running { keys: self.running.clone(), own };
+        // Looked up after the key is taken: a call that just finished is found here.
+        match self.stored(account, key, route, fingerprint, now).await? {
+            Some(answer) => Ok(Begun::Replay(answer)),
+            None => Ok(Begun::First(running)),
+        }
+    }
+
+    /// The stored answer of a key, when there is one.
+    ///
+    /// # Errors
+    /// [`KeyConflict::Mismatch`] when it belongs to another request.
+    pub async fn stored(&self, account: AccountId, key: &str, route: &str, fingerprint: &[u8; 32], now: entity::Time) -> Result<Option<Vec<u8>>, KeyConflict> {
+        let found = idempotency::Entity::find_by_id((account, key.to_owned())).one(&self.db).await?;
+        match found.filter(|row| now < row.expires_at) {
+            None => Ok(None),
+            Some(row) if row.route == route && row.fingerprint == fingerprint => Ok(Some(row.answer)),
+            Some(_) => Err(KeyConflict::Mismatch),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Boxes of things: options in, detections out, both in the words and pixels of the caller.
+
+use crate::vision::{
+    backend::Maps,
+    batcher::Timing,
+    postprocess::{Thresholds, shapes},
+    preprocess::Prepared,
+    registry::ModelInfo,
+};
+
+/// The class whose shapes are lines of text and get a quad.
+const TEXT_LINE: &str = "text_line";
+
+/// What a call may choose; what it leaves out comes from the model.
+#[derive(Clone, Debug, Default)]
+pub struct DetectOptions {
+    /// Least confidence, 0 to 1.
+    pub min_confidence: Option<f32>,
+    /// Most detections, the surest first.
+    pub max_results: Option<usize>,
+    /// Two boxes of a class that overlap more than this are one thing, 0 to 1.
+    pub iou: Option<f32>,
+    /// Only these classes; all when none. Names that the model lacks find nothing.
+    pub classes: Option<Vec<String>>,
+}
+
+/// One thing found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Detection {
+    /// Name of its class.
+    pub class: String,
+    /// Index of its class in the model's list.
+    pub class_id: usize,
+    /// 0 to 1.
+    pub confidence: f32,
+    /// Left edge, in pixels of the picture after the camera's rotation.
+    pub xmin: f32,
+    /// Top edge.
+    pub ymin: f32,
+    /// Right edge.
+    pub xmax: f32,
+    /// Bottom edge.
+    pub ymax: f32,
+    /// Corners clockwise from the top left of the line itself; only for lines of text whose direction is known.
+    pub quad: Option<[[f32; 2]; 4]>,
+}
+
+/// The answer to a call.
+#[derive(Clone, Debug)]
+pub struct Detected {
+    /// What was found, the surest first.
+    pub detections: Vec<Detection>,
+    /// Where the time went.
+    pub timing: Timing,
+    /// Whether an earlier equal call was answered again. There is no such cache yet: always false.
+    pub cached: bool,
+}
+
+/// The detections in the maps of a frame.
+#[must_use]
+pub fn detections(model: &ModelInfo, maps: &Maps, prepared: &Prepared, options: &DetectOptions) -> Vec<Detection> {
+    let text = model.classes.iter().position(|class| class == TEXT_LINE);
+    let thresholds = Thresholds {
+        confidence: options.min_confidence.unwrap_or(model.defaults.min_confidence),
+        iou: options.iou.unwrap_or(model.defaults.iou),
+    };
+    let wanted = |class: &String| options.classes.as_ref().is_none_or(|classes| classes.contains(class));
+    let [sx, sy] = prepared.scale;
+    shapes(maps, model.classes.len(), text, (prepared.width, prepared.height), thresholds)
+        .into_iter()
+        .filter(|shape| wanted(&model.classes[shape.class]))
+        .take(options.max_results.unwrap_or(model.defaults.max_results))
+        .map(|shape| Detection {
+            class: model.classes[shape.class].clone(),
+            class_id: shape.class,
+            confidence: shape.score,
+            xmin: shape.rect[0] * sx,
+            ymin: shape.rect[1] * sy,
+            xmax: shape.rect[2] * sx,
+            ymax: shape.rect[3] * sy,
+            quad: shape.quad.map(|quad| quad.map(|[x, y]| [x * sx, y * sy])),
+        })
+        .collect()
+}

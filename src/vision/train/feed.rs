@@ -1,0 +1,81 @@
+//! Keeps training fed: threads draw scenes into a pool and cut crops out of it, one batch ahead.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+    mpsc::{Receiver, SyncSender, sync_channel},
+};
+
+use super::{
+    augment::augment,
+    dice::Dice,
+    fonts::FontBook,
+    scene::{self, Scene},
+    targets::{Targets, targets},
+};
+
+/// One crop with its targets.
+#[derive(Debug)]
+pub struct Sample {
+    /// `side * side * 3` bytes, RGB.
+    pub pixels: Vec<u8>,
+    /// What to find on it.
+    pub targets: Targets,
+}
+
+/// What a feed makes.
+#[derive(Clone, Copy, Debug)]
+pub struct FeedOptions {
+    /// Crops a batch.
+    pub batch: usize,
+    /// Pixels a side of a crop.
+    pub crop: u32,
+    /// Pixels a side of a scene.
+    pub scene: u32,
+    /// Crops for each newly drawn scene: drawing costs several times what cutting does.
+    pub reuse: u64,
+    /// Scenes held by each thread.
+    pub pool: usize,
+    /// Threads that draw.
+    pub threads: usize,
+}
+
+/// Starts the threads; they stop when the receiver is dropped. Scenes are numbered from `first`.
+#[must_use]
+pub fn start(fonts: &Arc<FontBook>, options: FeedOptions, first: u64) -> Receiver<Vec<Sample>> {
+    let (sender, receiver) = sync_channel(4);
+    let number = Arc::new(AtomicU64::new(first));
+    for _ in 0..options.threads {
+        let (fonts, sender, number) = (Arc::clone(fonts), sender.clone(), Arc::clone(&number));
+        std::thread::spawn(move || produce(&fonts, options, &number, &sender));
+    }
+    receiver
+}
+
+fn produce(fonts: &FontBook, options: FeedOptions, number: &AtomicU64, sender: &SyncSender<Vec<Sample>>) {
+    let next = || number.fetch_add(1, Ordering::Relaxed);
+    let mut dice = Dice::new(next() ^ 0x5eed_0000_0000);
+    let mut pool: Vec<Scene> = Vec::new();
+    for turn in 0u64.. {
+        let samples = (0..options.batch).map(|i| {
+            let drawn = turn * options.batch as u64 + i as u64;
+            // The pool fills quickly at first, then one scene in it is replaced every `reuse` crops.
+            if pool.len() < options.batch.max(16) || drawn.is_multiple_of(options.reuse) {
+                let fresh = scene::draw(fonts, next(), options.scene);
+                if pool.len() < options.pool {
+                    pool.push(fresh);
+                } else {
+                    let old = dice.index(pool.len());
+                    pool[old] = fresh;
+                }
+            }
+            let at = dice.index(pool.len());
+            let crop = augment(&pool[at], &mut dice, options.crop);
+            let targets = targets(&crop);
+            Sample { pixels: crop.image.into_raw(), targets }
+        });
+        if sender.send(samples.collect()).is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Reading bodies within bounds, and getting rid of those that are not wanted.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use poem::error::ReadBodyError;
+use poem::http::header;
+use poem::{Body, Endpoint, EndpointExt as _, Request};
+
+use super::problem::{Code, Problem};
+
+/// Bodies of routes that take JSON about resources.
+const SMALL: usize = 64 * 1024;
+/// What is still read of a refused body, so that its sender gets to see the answer.
+const DISCARD_BYTES: usize = 64 * 1024 * 1024;
+const DISCARD_TIME: Duration = Duration::from_secs(5);
+
+/// Reads at most `limit` bytes.
+///
+/// # Errors
+/// `too_large` beyond the limit; 400 when the client broke off.
+pub async fn read(request: &Request, body: Body, limit: usize, too_large: impl FnOnce() -> Problem) -> Result<bytes::Bytes, Problem> {
+    let announced = request.header(header::CONTENT_LENGTH).and_then(|text| text.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limit as u64) {
+        discard(request, body).await;
+        return Err(too_large());
+    }
+    match body.into_bytes_limit(limit).await {
+        Ok(bytes) => Ok(bytes),
+        Err(ReadBodyError::PayloadTooLarge) => Err(too_large()),
+        Err(error) => Err(Problem::new(Code::InvalidRequest, format!("The body ended early: {error}. Send it again."))),
+    }
+}
+
+/// Throws away what the client is still sending, within bounds: most clients only look at the answer afterwards.
+/// One that asked first (`Expect: 100-continue`) has not begun and is told at once.
+pub async fn discard(request: &Request, body: Body) {
+    if body.is_empty() || request.headers().contains_key(header::EXPECT) {
+        return;
+    }
+    let mut stream = std::pin::pin!(body.into_bytes_stream());
+    let drain = async {
+        let mut seen = 0;
+        while let Some(Ok(chunk)) = stream.next().await {
+            seen += chunk.len();
+            if seen > DISCARD_BYTES {
+                return;
+            }
+        }
+    };
+    // Slower than that is the client's own trouble.
+    let _ = tokio::time::timeout(DISCARD_TIME, drain).await;
+}
+
+/// Reads the bodies of every route but `large` up front: the framework itself reads without a bound.
+pub fn bounded<E: Endpoint + 'static>(inner: E, large: &'static [&'static str]) -> impl Endpoint {
+    inner.around(move |inner, mut request: Request| async move {
+        if !large.contains(&request.uri().path()) {
+            let body = request.take_body();
+            let bytes = read(&request, body, SMALL, || Problem::plain(Code::BodyTooLarge)).await?;
+            request.set_body(bytes);
+        }
+        inner.call(request).await
+    })
+}

@@ -1,0 +1,76 @@
+//! What comes around by itself. One process at a time keeps the schedule: the one that holds the advisory lock.
+
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbErr, Statement, TransactionTrait as _};
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::billing::close::CloseDue;
+use crate::billing::sweep::SweepStripe;
+use crate::platform::queue::{self, Job};
+
+/// "lenssche" in ASCII.
+const LEADER_LOCK: i64 = 0x6c65_6e73_7363_6865;
+const MINUTE: u32 = 60;
+
+/// Expired leases and idempotency records, partitions of the months to come.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Upkeep {}
+
+impl Job for Upkeep {
+    const KIND: &'static str = "metering.upkeep";
+    // Periodic: the next one comes soon.
+    const MAX_ATTEMPTS: i32 = 1;
+}
+
+/// Enqueues each job of the table every so many seconds, while this process leads, until `stop`.
+pub(super) async fn keep(app: App, stop: CancellationToken) {
+    let mut leading: Option<DatabaseTransaction> = None;
+    let mut second: u32 = 0;
+    while !stop.is_cancelled() {
+        match tick(&app, leading.take(), second).await {
+            Ok(still) => leading = still,
+            // The lock went with its connection: whoever gets it next leads.
+            Err(error) => tracing::warn!(%error, "the schedule was interrupted"),
+        }
+        second = second.wrapping_add(1);
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        }
+    }
+}
+
+async fn tick(app: &App, leading: Option<DatabaseTransaction>, second: u32) -> Result<Option<DatabaseTransaction>, DbErr> {
+    let Some(lock) = hold(app, leading, second).await? else { return Ok(None) };
+    let now = app.clock.now();
+    // The key makes one job of many: a slow one is not joined by its successors.
+    let key = || Some("periodic".to_owned());
+    if second.is_multiple_of(MINUTE) {
+        queue::enqueue_in(&app.db, &CloseDue {}, key(), now).await?;
+        queue::enqueue_in(&app.db, &SweepStripe {}, key(), now).await?;
+    }
+    if second.is_multiple_of(5) {
+        queue::enqueue_in(&app.db, &Upkeep {}, key(), now).await?;
+    }
+    Ok(Some(lock))
+}
+
+/// The lock lives in a transaction that stays open without a snapshot: it holds back no vacuum and goes with its connection.
+async fn hold(app: &App, leading: Option<DatabaseTransaction>, second: u32) -> Result<Option<DatabaseTransaction>, DbErr> {
+    if let Some(lock) = leading {
+        lock.execute_unprepared("SELECT 1").await?;
+        return Ok(Some(lock));
+    }
+    // Others ask now and then.
+    if !second.is_multiple_of(5) {
+        return Ok(None);
+    }
+    let txn = app.db.begin().await?;
+    let statement =
+        Statement::from_sql_and_values(txn.get_database_backend(), "SELECT pg_try_advisory_xact_lock($1) AS held", [LEADER_LOCK.into()]);
+    let held = txn.query_one_raw(statement).await?.map(|row| row.try_get::<bool>("", "held")).transpose()?;
+    Ok((held == Some(true)).then_some(txn))
+}

@@ -1,0 +1,68 @@
+//! Things that tests need to exist.
+
+use std::sync::Arc;
+
+use entity::account::{self, Mode, Standing};
+use entity::credit_grant::Kind;
+use entity::ids::{AccountId, MemberId};
+use entity::member::{self, Role};
+use entity::money::Nanos;
+use lensmeter::auth::key::{self, Caller, Scope};
+use lensmeter::billing::{credit, plan, subscription};
+use sea_orm::{ActiveValue::Set, DatabaseConnection, EntityTrait as _};
+
+/// The instant at which tests begin, unless they say otherwise.
+pub fn start() -> entity::Time {
+    "2026-11-20T12:00:00Z".parse().expect("a valid instant")
+}
+
+/// Applies the shipped catalogue.
+pub async fn catalogue(db: &DatabaseConnection) {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("plans");
+    let plans = plan::read_folder(&folder).expect("the shipped catalogue is valid");
+    plan::apply(db, plans, start()).await.expect("the catalogue applies");
+}
+
+/// A subscribed test-mode account whose owner can log in as `owner-<id>@example.com`, with the plan's sign-up credit.
+pub async fn account(db: &DatabaseConnection) -> account::Model {
+    catalogue(db).await;
+    let id = AccountId::new();
+    let account = account::Model {
+        id,
+        name: "Ada & Sons".into(),
+        currency: "usd".into(),
+        mode: Mode::Test,
+        standing: Standing::Active,
+        stripe_customer_id: None,
+        clock_offset_seconds: 0,
+        next_invoice_number: 1,
+        created_at: start(),
+    };
+    account::Entity::insert(account::ActiveModel::from(account.clone())).exec_without_returning(db).await.expect("account");
+    member::Entity::insert(member::ActiveModel {
+        id: Set(MemberId::new()),
+        account_id: Set(id),
+        email: Set(format!("owner-{id}@example.com")),
+        password_hash: Set("nobody logs in".into()),
+        role: Set(Role::Owner),
+        email_verified_at: Set(Some(start())),
+        created_at: Set(start()),
+    })
+    .exec_without_returning(db)
+    .await
+    .expect("member");
+    subscription::start_in(db, &account, start()).await.expect("subscription");
+    account
+}
+
+/// Gives an account paid credit.
+pub async fn credit(db: &DatabaseConnection, account: &account::Model, amount: Nanos) {
+    let reference = format!("test:{}", uuid::Uuid::now_v7());
+    assert!(credit::grant_in(db, account, Kind::Paid, &reference, amount, start()).await.expect("grant"));
+}
+
+/// A key with all scopes: who calls with it, and its text.
+pub async fn key(db: &DatabaseConnection, account: &account::Model) -> (Arc<Caller>, String) {
+    let (row, text) = key::create_in(db, account, None, "test", &Scope::ALL, start()).await.expect("key");
+    (Arc::new(Caller::new(row, account.clone())), text)
+}

@@ -1,0 +1,6 @@
+//! What tests stand on.
+
+pub mod db;
+pub mod make;
+pub mod picture;
+pub mod process;

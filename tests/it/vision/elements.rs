@@ -1,0 +1,107 @@
+//! The shipped detector on pictures that it never saw, in fonts that it never saw.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use lensmeter::vision::{DetectOptions, Detected, Detection, Task, Vision};
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/images")
+}
+
+fn open() -> Vision {
+    Vision::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models"), "cpu", 1).expect("the shipped model opens")
+}
+
+async fn detect(vision: &Vision, file: &str, options: &DetectOptions) -> Detected {
+    let bytes = std::fs::read(fixtures().join(file)).expect("the fixture is there");
+    let picture = vision.decode(bytes.into()).await.expect("the fixture is a picture");
+    let model = vision.find(Task::Detect, None).expect("there is a detector");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    vision.detect(&model, &picture, options, 1, deadline).await.expect("the device works")
+}
+
+/// Class and left, top, right, bottom of everything on a fixture, from the browser that drew it.
+fn truth(file: &str) -> Vec<(String, [f32; 4])> {
+    let text = std::fs::read_to_string(fixtures().join(file)).expect("the fixture is there");
+    let objects: serde_json::Value = serde_json::from_str(&text).expect("the fixture is JSON");
+    let number = |value: &serde_json::Value| value.as_f64().expect("a number") as f32;
+    let object = |o: &serde_json::Value| (o["class"].as_str().expect("a class").to_owned(), [0, 1, 2, 3].map(|i| number(&o["box"][i])));
+    objects.as_array().expect("a list").iter().map(object).collect()
+}
+
+fn iou(a: [f32; 4], b: [f32; 4]) -> f32 {
+    let area = |r: [f32; 4]| (r[2] - r[0]).max(0.) * (r[3] - r[1]).max(0.);
+    let inner = area([a[0].max(b[0]), a[1].max(b[1]), a[2].min(b[2]), a[3].min(b[3])]);
+    inner / (area(a) + area(b) - inner)
+}
+
+fn rect(d: &Detection) -> [f32; 4] {
+    [d.xmin, d.ymin, d.xmax, d.ymax]
+}
+
+/// Shares of the true boxes of a class that were found, and of the detections that are right.
+fn recall_and_precision(class: &str, truth: &[(String, [f32; 4])], found: &[Detection]) -> (f32, f32) {
+    let truth: Vec<[f32; 4]> = truth.iter().filter(|(c, _)| c == class).map(|(_, r)| *r).collect();
+    let found: Vec<[f32; 4]> = found.iter().filter(|d| d.class == class).map(rect).collect();
+    let hit = |a: &[f32; 4], list: &[[f32; 4]]| list.iter().any(|b| iou(*a, *b) >= 0.5);
+    let share = |of: &[[f32; 4]], list: &[[f32; 4]]| of.iter().filter(|a| hit(a, list)).count() as f32 / of.len().max(1) as f32;
+    (share(&truth, &found), share(&found, &truth))
+}
+
+#[tokio::test]
+async fn a_screenshot_gives_its_qr_code_and_its_lines() {
+    let vision = open();
+    let found = detect(&vision, "screen.png", &DetectOptions::default()).await;
+    let truth = truth("screen.json");
+    assert_eq!(recall_and_precision("qr_code", &truth, &found.detections), (1., 1.), "{:#?}", found.detections);
+    let (recall, precision) = recall_and_precision("text_line", &truth, &found.detections);
+    assert!(recall >= 0.8 && precision >= 0.8, "text: recall {recall}, precision {precision}");
+    assert!(found.timing.compute <= found.timing.infer && found.timing.infer > Duration::ZERO);
+}
+
+#[tokio::test]
+async fn a_photo_of_a_label_gives_its_codes() {
+    let vision = open();
+    let found = detect(&vision, "photo.jpg", &DetectOptions::default()).await;
+    let truth = truth("photo.json");
+    for class in ["qr_code", "barcode", "data_matrix"] {
+        let (recall, _) = recall_and_precision(class, &truth, &found.detections);
+        assert!(recall == 1., "{class} is not found: {:#?}", found.detections.iter().filter(|d| d.class != "text_line").collect::<Vec<_>>());
+    }
+    let (recall, precision) = recall_and_precision("text_line", &truth, &found.detections);
+    assert!(recall >= 0.7 && precision >= 0.7, "text: recall {recall}, precision {precision}");
+}
+
+#[tokio::test]
+async fn options_choose_what_comes_back() {
+    let vision = open();
+    let only = |class: &str| DetectOptions { classes: Some(vec![class.to_owned()]), ..DetectOptions::default() };
+    let codes = detect(&vision, "screen.png", &only("qr_code")).await.detections;
+    assert!(!codes.is_empty() && codes.iter().all(|d| d.class == "qr_code" && d.class_id == 1), "{codes:?}");
+    let three = detect(&vision, "screen.png", &DetectOptions { max_results: Some(3), ..DetectOptions::default() }).await.detections;
+    assert_eq!(three.len(), 3);
+    assert!(three.is_sorted_by(|a, b| a.confidence >= b.confidence), "the surest first");
+    let none = detect(&vision, "screen.png", &DetectOptions { min_confidence: Some(1.), ..DetectOptions::default() }).await.detections;
+    assert!(none.is_empty(), "{none:?}");
+}
+
+#[tokio::test]
+async fn boxes_lie_inside_the_picture_whatever_its_size() {
+    let vision = open();
+    let model = vision.find(Task::Detect, Some("elements/1")).expect("it is named so");
+    for (width, height) in [(1, 1), (3000, 40), (40, 3000), (65, 64)] {
+        let rgb: Vec<u8> = (0..width * height * 3).map(|i| (i * 2_654_435_761u32 >> 13) as u8).collect();
+        let picture = lensmeter::vision::Picture { width, height, rgb: rgb.into(), decode: Duration::ZERO };
+        let options = DetectOptions { min_confidence: Some(0.06), ..DetectOptions::default() };
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let found = vision.detect(&model, &picture, &options, 1, deadline).await.expect("the device works");
+        for d in found.detections {
+            assert!(d.xmin >= 0. && d.ymin >= 0. && d.xmax <= width as f32 + 0.01 && d.ymax <= height as f32 + 0.01, "{d:?}");
+        }
+    }
+    assert!(vision.find(Task::Embed, None).is_err());
+    assert!(vision.find(Task::Detect, Some("no-such")).expect_err("unknown").to_string().contains("elements"));
+}

@@ -1,0 +1,55 @@
+//! The training code learns: the loss of one small batch falls when it is shown again and again.
+
+use lensmeter::vision::{
+    torch::network::{Elements, Precision},
+    train::{
+        dice::Dice,
+        augment::augment,
+        feed::Sample,
+        fonts::{FontBook, Split},
+        loss::{Batch, loss},
+        optimizer::Optimizer,
+        scene,
+        targets::targets,
+    },
+};
+use tch::{Device, nn::VarStore};
+
+const SIDE: u32 = 192;
+
+#[test]
+fn one_batch_is_learnt_by_heart() {
+    let Ok(fonts) = FontBook::open("/usr/share/fonts".as_ref(), Split::Train) else {
+        eprintln!("skipped: no fonts on this machine to draw a batch with");
+        return;
+    };
+    let sample = |seed: u64| {
+        let crop = augment(&scene::draw(&fonts, seed, 320), &mut Dice::new(seed), SIDE);
+        Sample { targets: targets(&crop), pixels: crop.image.into_raw() }
+    };
+    let batch = Batch::new(&(1..5).map(sample).collect::<Vec<_>>(), SIDE);
+    tch::manual_seed(3);
+    let store = VarStore::new(Device::Cpu);
+    let network = Elements::new(&store.root(), 4);
+    let mut optimizer = Optimizer::new(&store);
+    let mut losses = Vec::new();
+    for _ in 0..30 {
+        let lost = loss(&network.forward(&batch.pictures, true, Precision::Full), &batch);
+        losses.push((lost.total.double_value(&[]), lost.iou.double_value(&[])));
+        assert!(optimizer.step(&lost.total, 2e-3).is_finite());
+    }
+    let (first, last) = (losses[0], losses[29]);
+    assert!(last.0 < first.0 * 0.85 && last.1 > first.1 * 2., "loss {:.2} to {:.2}, IoU {:.2} to {:.2}", first.0, last.0, first.1, last.1);
+}
+
+#[test]
+fn equal_seeds_draw_equal_scenes() {
+    let Ok(fonts) = FontBook::open("/usr/share/fonts".as_ref(), Split::Train) else {
+        eprintln!("skipped: no fonts on this machine to draw with");
+        return;
+    };
+    for seed in 0..4 {
+        let (a, b) = (scene::draw(&fonts, seed, 256), scene::draw(&fonts, seed, 256));
+        assert!(a.image == b.image && a.objects.len() == b.objects.len(), "scene {seed}");
+    }
+}
