@@ -85,12 +85,11 @@ function show(predictions, answer) {
   if (answer) {
     predictions.forEach((one, index) => rows.append(row(one, index, draw)));
     const { usage } = answer;
-    const currency = usage.currency.toUpperCase();
     parts.querySelector("[data-summary]").textContent = `${predictions.length} ${predictions.length === 1 ? "object" : "objects"} in ${Math.round(answer.time * 1000)} ms`;
-    parts.querySelector("[data-price]").textContent = `${usage.amount} ${currency} for this call`;
-    parts.querySelector("[data-receipt]").textContent = `Charged as ${usage.event_id}. Credit left: ${usage.balance} ${currency}.`;
+    parts.querySelector("[data-price]").textContent = `${money(usage.amount, usage.currency)} for this call`;
+    parts.querySelector("[data-receipt]").textContent = `Charged as ${usage.event_id}. Credit left: ${money(usage.balance, usage.currency)}.`;
     parts.querySelector("[data-json]").textContent = JSON.stringify(answer, null, 2);
-    document.getElementById("balance").textContent = `${usage.balance} ${currency}`;
+    document.getElementById("balance").textContent = money(usage.balance, usage.currency);
   } else {
     parts.querySelector("section").remove();
     parts.querySelector("details").remove();
@@ -156,6 +155,12 @@ function paint(canvas, predictions, lit) {
     context.fillStyle = darkText(colour) ? "#111" : "#fff";
     context.fillText(text, xmin + 4 * unit, top + 12.5 * unit);
   });
+}
+
+// As the server's pages write it.
+function money(decimal, currency) {
+  const sign = { usd: "$", eur: "€", gbp: "£", cny: "¥", jpy: "¥" }[currency];
+  return sign ? sign + decimal : `${decimal} ${currency.toUpperCase()}`;
 }
 
 // Which of black and white reads better on the colour (relative luminance, roughly).

@@ -142,12 +142,7 @@ impl AccountsApi {
             ClockError::Range => Problem::field(Code::InvalidField, "advance", error.to_string()),
             ClockError::Database(error) => error.into(),
         })?;
-        Ok(Json(Clock {
-            object: ClockObject::Clock,
-            account: account.to_string(),
-            now: advanced.now,
-            closed_periods: advanced.closed,
-        }))
+        Ok(Json(Clock { object: ClockObject::Clock, account: account.to_string(), now: advanced.now, closed_periods: advanced.closed }))
     }
 }
 

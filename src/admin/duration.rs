@@ -58,7 +58,8 @@ mod tests {
         assert_eq!(parse("P1D"), Some(Advance { months: 0, exact: TimeDelta::days(1) }));
         assert_eq!(parse("PT1H30M"), Some(Advance { months: 0, exact: TimeDelta::minutes(90) }));
         assert_eq!(parse("P1W"), Some(Advance { months: 0, exact: TimeDelta::weeks(1) }));
-        for wrong in ["", "P", "PT", "1M", "P1", "PM", "P1H", "PT1D", "P-1M", "P1M1Y", "P1M1M", "P1MT", "P0D", "P9999999M", "p1m", "P1€"] {
+        for wrong in ["", "P", "PT", "1M", "P1", "PM", "P1H", "PT1D", "P-1M", "P1M1Y", "P1M1M", "P1MT", "P0D", "P9999999M", "p1m", "P1€"]
+        {
             assert_eq!(parse(wrong), None, "{wrong}");
         }
     }

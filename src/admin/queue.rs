@@ -79,7 +79,13 @@ impl QueueApi {
     ///
     /// It runs again from its first attempt.
     #[oai(path = "/queue/:id/retry", method = "post", operation_id = "retryJob")]
-    async fn retry(&self, _operator: Operator, app: Data<&App>, /** `job_…` */ id: Path<String>) -> Result<Json<Retried>, Problem> {
+    async fn retry(
+        &self,
+        _operator: Operator,
+        app: Data<&App>,
+        /** `job_…` */
+        id: Path<String>,
+    ) -> Result<Json<Retried>, Problem> {
         let unknown = || Problem::new(Code::NotFound, "There is no such parked job. `GET /admin/v1/queue/parked` lists them.");
         let job: QueueJobId = id.parse().map_err(|_| unknown())?;
         if !queue::unpark(&app.db, job, app.clock.now()).await? {

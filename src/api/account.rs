@@ -8,11 +8,11 @@ use poem_openapi::{Enum, Object, OpenApi};
 use sea_orm::EntityTrait as _;
 
 use super::auth::Key;
-use crate::web::json::problem::{Code, Problem};
 use super::{Tag, money};
 use crate::app::App;
 use crate::auth::key::Scope;
 use crate::billing::plan;
+use crate::web::json::problem::{Code, Problem};
 
 pub struct AccountApi;
 

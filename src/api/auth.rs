@@ -7,10 +7,10 @@ use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
-use crate::web::json::body;
-use crate::web::json::problem::{Code, Problem};
 use crate::app::App;
 use crate::auth::key::{Caller, KeyError, Scope};
+use crate::web::json::body;
+use crate::web::json::problem::{Code, Problem};
 
 /// Names of the two security schemes in the OpenAPI document.
 pub const SCHEMES: [&str; 2] = ["bearer", "api_key"];

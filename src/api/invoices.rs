@@ -11,12 +11,12 @@ use sea_orm::{ColumnTrait as _, QueryFilter as _};
 
 use super::auth::Key;
 use super::paging::{Cursor, List};
-use crate::web::json::problem::Problem;
 use super::usage_csv::{Csv, Which};
 use super::{Tag, money};
 use crate::app::App;
 use crate::auth::key::{Caller, Scope};
 use crate::billing::invoice::{self, line, preview};
+use crate::web::json::problem::Problem;
 
 pub struct InvoicesApi;
 
@@ -131,7 +131,13 @@ impl InvoicesApi {
     ///
     /// With its lines. Needs the scope `billing`.
     #[oai(path = "/invoices/:id", method = "get", operation_id = "getInvoice")]
-    async fn get(&self, key: Key, app: Data<&App>, /** `inv_…` */ id: Path<String>) -> Result<Json<Invoice>, Problem> {
+    async fn get(
+        &self,
+        key: Key,
+        app: Data<&App>,
+        /** `inv_…` */
+        id: Path<String>,
+    ) -> Result<Json<Invoice>, Problem> {
         let (row, lines) = find(&app, key.with(Scope::Billing)?, &id).await?;
         Ok(Json(Invoice::of(row, Some(lines))))
     }
@@ -140,7 +146,13 @@ impl InvoicesApi {
     ///
     /// The PDF that was mailed. Needs the scope `billing`.
     #[oai(path = "/invoices/:id/pdf", method = "get", operation_id = "downloadInvoice")]
-    async fn pdf(&self, key: Key, app: Data<&App>, /** `inv_…` */ id: Path<String>) -> Result<Pdf, Problem> {
+    async fn pdf(
+        &self,
+        key: Key,
+        app: Data<&App>,
+        /** `inv_…` */
+        id: Path<String>,
+    ) -> Result<Pdf, Problem> {
         let caller = key.with(Scope::Billing)?;
         let (row, _) = find(&app, caller, &id).await?;
         let name = file_name(&row, "pdf");
@@ -152,7 +164,13 @@ impl InvoicesApi {
     ///
     /// One row per metered call that the invoice charges. Needs the scope `billing`.
     #[oai(path = "/invoices/:id/usage.csv", method = "get", operation_id = "exportInvoiceUsage")]
-    async fn usage(&self, key: Key, app: Data<&App>, /** `inv_…` */ id: Path<String>) -> Result<Csv, Problem> {
+    async fn usage(
+        &self,
+        key: Key,
+        app: Data<&App>,
+        /** `inv_…` */
+        id: Path<String>,
+    ) -> Result<Csv, Problem> {
         let caller = key.with(Scope::Billing)?;
         let (row, _) = find(&app, caller, &id).await?;
         Ok(Csv::of(&app.db, &caller.account, Which::Period(row.period_id), &file_name(&row, "csv")))

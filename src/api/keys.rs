@@ -11,11 +11,11 @@ use sea_orm::{ColumnTrait as _, QueryFilter as _, TransactionTrait as _};
 
 use super::Tag;
 use super::auth::Key;
-use crate::web::json::fields::{Fields, FromFields, JsonBody};
 use super::paging::{Cursor, List};
-use crate::web::json::problem::{Code, Problem};
 use crate::app::App;
 use crate::auth::key::{self, CreateKeyError, Scope};
+use crate::web::json::fields::{Fields, FromFields, JsonBody};
+use crate::web::json::problem::{Code, Problem};
 
 pub struct KeysApi;
 
@@ -146,7 +146,10 @@ impl KeysApi {
         // A key hands on what it has: otherwise `keys` alone would be every scope.
         if let Some(missing) = scopes.iter().find(|scope| !caller.may(**scope)) {
             let name = missing.as_str();
-            return Err(Problem::new(Code::Scope, format!("The calling key lacks the scope `{name}` and cannot hand it on. Leave it out, or make the key in the portal.")));
+            return Err(Problem::new(
+                Code::Scope,
+                format!("The calling key lacks the scope `{name}` and cannot hand it on. Leave it out, or make the key in the portal."),
+            ));
         }
         let now = app.clock.now();
         let txn = app.db.begin().await?;
@@ -161,7 +164,13 @@ impl KeysApi {
     ///
     /// Needs the scope `keys`.
     #[oai(path = "/keys/:id", method = "get", operation_id = "getKey")]
-    async fn get(&self, key: Key, app: Data<&App>, /** `key_…` */ id: Path<String>) -> Result<Json<ApiKey>, Problem> {
+    async fn get(
+        &self,
+        key: Key,
+        app: Data<&App>,
+        /** `key_…` */
+        id: Path<String>,
+    ) -> Result<Json<ApiKey>, Problem> {
         let caller = key.with(Scope::Keys)?;
         let row = find(&app, caller, &id).await?;
         Ok(Json(ApiKey::of(row, caller.account.mode.as_str(), app.clock.now())))
@@ -171,7 +180,13 @@ impl KeysApi {
     ///
     /// It stops working within a second, for good. Revoking a revoked key changes nothing. Needs the scope `keys`.
     #[oai(path = "/keys/:id", method = "delete", operation_id = "revokeKey")]
-    async fn revoke(&self, key: Key, app: Data<&App>, /** `key_…` */ id: Path<String>) -> Result<Json<ApiKey>, Problem> {
+    async fn revoke(
+        &self,
+        key: Key,
+        app: Data<&App>,
+        /** `key_…` */
+        id: Path<String>,
+    ) -> Result<Json<ApiKey>, Problem> {
         let caller = key.with(Scope::Keys)?;
         let row = find(&app, caller, &id).await?;
         let now = app.clock.now();

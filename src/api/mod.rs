@@ -40,8 +40,16 @@ enum Tag {
     Invoices,
 }
 
-type Apis =
-    (detect::DetectApi, models::ModelsApi, quote::QuoteApi, usage::UsageApi, usage_csv::UsageCsvApi, keys::KeysApi, account::AccountApi, invoices::InvoicesApi);
+type Apis = (
+    detect::DetectApi,
+    models::ModelsApi,
+    quote::QuoteApi,
+    usage::UsageApi,
+    usage_csv::UsageCsvApi,
+    keys::KeysApi,
+    account::AccountApi,
+    invoices::InvoicesApi,
+);
 
 fn service() -> OpenApiService<Apis, ()> {
     let apis = (

@@ -7,13 +7,13 @@ use poem_openapi::{Enum, Object, OpenApi};
 
 use super::auth::Key;
 use super::paging::List;
-use crate::web::json::problem::Problem;
 use super::{Tag, money};
 use crate::app::App;
 use crate::auth::key::Caller;
 use crate::billing::{close, plan, rating};
 use crate::metering::report;
 use crate::vision::ModelInfo;
+use crate::web::json::problem::Problem;
 
 pub struct ModelsApi;
 
@@ -71,7 +71,13 @@ impl ModelsApi {
     ///
     /// Needs no scope.
     #[oai(path = "/models/:id", method = "get", operation_id = "getModel")]
-    async fn get(&self, key: Key, app: Data<&App>, /** Its name. */ id: Path<String>) -> Result<Json<Model>, Problem> {
+    async fn get(
+        &self,
+        key: Key,
+        app: Data<&App>,
+        /** Its name. */
+        id: Path<String>,
+    ) -> Result<Json<Model>, Problem> {
         let prices = prices(&app, key.any()).await?;
         let models = app.inference.vision.models();
         let model = models.iter().find(|model| model.name == *id).ok_or_else(|| Problem::not_found("model"))?;

@@ -3,7 +3,9 @@
 use entity::ids::InvalidId;
 use poem_openapi::types::{ParseFromJSON, ToJSON, Type};
 use poem_openapi::{Enum, Object};
-use sea_orm::{ColumnTrait as _, DatabaseConnection, DbErr, EntityTrait, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select, Value};
+use sea_orm::{
+    ColumnTrait as _, DatabaseConnection, DbErr, EntityTrait, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select, Value,
+};
 
 use crate::web::json::problem::{Code, Problem};
 
@@ -37,7 +39,11 @@ impl<T: ParseFromJSON + ToJSON + Type> List<T> {
         let has_more = rows.len() > cursor.limit;
         if has_more {
             // The surplus row is the one farthest from the cursor: first when paging backwards.
-            if cursor.before.is_some() { rows.remove(0) } else { rows.remove(cursor.limit) };
+            if cursor.before.is_some() {
+                rows.remove(0)
+            } else {
+                rows.remove(cursor.limit)
+            };
         }
         Self { object: ListObject::List, data: rows.into_iter().map(show).collect(), has_more }
     }

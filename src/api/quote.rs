@@ -5,13 +5,13 @@ use poem_openapi::payload::Json;
 use poem_openapi::{Enum, Object, OpenApi};
 
 use super::auth::Key;
-use crate::web::json::fields::{Fields, FromFields, JsonBody};
-use crate::web::json::problem::{Code, Problem};
 use super::{Tag, money};
 use crate::app::App;
 use crate::auth::key::Scope;
 use crate::billing::{close, plan, rating};
 use crate::metering::report;
+use crate::web::json::fields::{Fields, FromFields, JsonBody};
+use crate::web::json::problem::{Code, Problem};
 
 pub struct QuoteApi;
 
@@ -73,7 +73,8 @@ impl QuoteApi {
             Some(period) => report::totals(&app.db, account.id, period.id).await?.quantity,
             None => 0,
         };
-        let amount = rating::charge(&price.tiers, before, quantity).map_err(|_| Problem::field(Code::InvalidField, "images", "that many cannot be priced"))?;
+        let amount = rating::charge(&price.tiers, before, quantity)
+            .map_err(|_| Problem::field(Code::InvalidField, "images", "that many cannot be priced"))?;
         let amount = money::nanos(amount, &version.currency);
         Ok(Json(Quote { object: QuoteObject::Quote, task, quantity, amount, currency: version.currency, description: price.description }))
     }

@@ -71,11 +71,16 @@ fn add_image_bodies(operation: &mut Value) {
         content.insert(format!("image/{kind}"), json!({ "schema": binary }));
     }
     operation["requestBody"] = json!({ "required": true, "description": "The image.", "content": content });
-    let mut parameters: Vec<Value> = options.as_object().into_iter().flatten().map(|(name, schema)| {
-        let mut schema = schema.clone();
-        let description = schema.as_object_mut().and_then(|schema| schema.remove("description"));
-        json!({ "name": name, "in": "query", "required": false, "description": description, "schema": schema })
-    }).collect();
+    let mut parameters: Vec<Value> = options
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, schema)| {
+            let mut schema = schema.clone();
+            let description = schema.as_object_mut().and_then(|schema| schema.remove("description"));
+            json!({ "name": name, "in": "query", "required": false, "description": description, "schema": schema })
+        })
+        .collect();
     parameters.push(json!({
         "name": "Idempotency-Key", "in": "header", "required": false,
         "description": "Makes a retry safe: the same key and request get the stored answer, free of charge, for 24 hours.",

@@ -11,11 +11,11 @@ use poem_openapi::{Enum, Object, OpenApi};
 
 use super::auth::Key;
 use super::paging::{Cursor, List};
-use crate::web::json::problem::{Code, Problem};
 use super::{Tag, money};
 use crate::app::App;
 use crate::auth::key::Scope;
 use crate::metering::report;
+use crate::web::json::problem::{Code, Problem};
 
 pub struct UsageApi;
 
@@ -233,7 +233,8 @@ pub fn window(from: Option<&str>, to: Option<&str>, now: DateTime<Utc>) -> Resul
 }
 
 fn floor(at: DateTime<Utc>) -> DateTime<Utc> {
-    let within = TimeDelta::minutes(at.minute().into()) + TimeDelta::seconds(at.second().into()) + TimeDelta::nanoseconds(at.nanosecond().into());
+    let within =
+        TimeDelta::minutes(at.minute().into()) + TimeDelta::seconds(at.second().into()) + TimeDelta::nanoseconds(at.nanosecond().into());
     at - within
 }
 
@@ -245,7 +246,9 @@ fn instant(field: &str, text: &str, day: TimeDelta) -> Result<DateTime<Utc>, Pro
         return Ok(at);
     }
     let parsed = DateTime::parse_from_rfc3339(text).map(|at| at.to_utc());
-    parsed.map_err(|_| Problem::field(Code::InvalidField, field, "expected a day such as 2026-11-20 or an instant such as 2026-11-20T13:00:00Z"))
+    parsed.map_err(|_| {
+        Problem::field(Code::InvalidField, field, "expected a day such as 2026-11-20 or an instant such as 2026-11-20T13:00:00Z")
+    })
 }
 
 #[cfg(test)]
@@ -260,7 +263,10 @@ mod tests {
         let close = |a: Result<(String, String), Problem>, b: Result<(String, String), Problem>| assert_eq!(a.ok(), b.ok());
         close(read(None, None), both("2026-10-20T00:00:00+00:00", "2026-11-20T22:00:00+00:00"));
         close(read(Some("2026-11-01"), Some("2026-11-02")), both("2026-11-01T00:00:00+00:00", "2026-11-03T00:00:00+00:00"));
-        close(read(Some("2026-11-01T10:20:00Z"), Some("2026-11-01T12:00:00Z")), both("2026-11-01T10:00:00+00:00", "2026-11-01T12:00:00+00:00"));
+        close(
+            read(Some("2026-11-01T10:20:00Z"), Some("2026-11-01T12:00:00Z")),
+            both("2026-11-01T10:00:00+00:00", "2026-11-01T12:00:00+00:00"),
+        );
         assert!(read(Some("2026-12-01"), None).is_err());
         assert!(read(Some("yesterday"), None).is_err());
     }

@@ -12,10 +12,10 @@ use poem_openapi::{ApiResponse, OpenApi};
 use sea_orm::{ColumnTrait as _, DatabaseConnection, DbErr, QueryFilter as _, QueryOrder as _, QuerySelect as _};
 
 use super::auth::Key;
-use crate::web::json::problem::Problem;
 use super::{Tag, money, usage};
 use crate::app::App;
 use crate::auth::key::Scope;
+use crate::web::json::problem::Problem;
 
 pub struct UsageCsvApi;
 

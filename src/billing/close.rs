@@ -20,8 +20,6 @@ pub struct CloseDue {}
 
 impl Job for CloseDue {
     const KIND: &'static str = "billing.close_due";
-    // Periodic: the next minute brings another.
-    const MAX_ATTEMPTS: i32 = 1;
 }
 
 /// Closes every period of the account whose end has passed in the account's own time, oldest first, opens the next of each
@@ -57,10 +55,10 @@ async fn close_one(db: &DatabaseConnection, id: AccountId, wall_now: Time) -> Re
     Ok(Some(open.id))
 }
 
-/// Runs [`CloseDue`].
+/// Runs [`CloseDue`]. An account that cannot be closed now does not hold up the others; the next run finds it again.
 ///
 /// # Errors
-/// When the database refuses.
+/// When the accounts cannot be read.
 pub async fn close_all_due(db: &DatabaseConnection, wall_now: Time) -> Result<usize, DbErr> {
     let statement = Statement::from_sql_and_values(
         db.get_database_backend(),
@@ -71,7 +69,11 @@ pub async fn close_all_due(db: &DatabaseConnection, wall_now: Time) -> Result<us
     );
     let mut closed = 0;
     for row in db.query_all_raw(statement).await? {
-        closed += close_due(db, AccountId(row.try_get::<Uuid>("", "account_id")?), wall_now).await?;
+        let account = AccountId(row.try_get::<Uuid>("", "account_id")?);
+        match close_due(db, account, wall_now).await {
+            Ok(more) => closed += more,
+            Err(error) => tracing::error!(billing.account = %account, %error, "a period of {account} could not be closed: {error}"),
+        }
     }
     Ok(closed)
 }

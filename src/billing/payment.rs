@@ -5,7 +5,7 @@ use entity::account::Standing;
 use entity::ids::{AccountId, InvoiceId, PaymentId};
 use entity::invoice::{DocumentState, PaymentState};
 use entity::ledger_account::Code;
-use entity::{Time, account, invoice, invoice_document, payment};
+use entity::{Time, account, invoice, invoice_document, money, payment};
 use sea_orm::sea_query::{LockType, OnConflict};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait as _, PaginatorTrait as _,
@@ -19,6 +19,7 @@ use super::stripe::invoice::{self as remote, Remote, Status};
 use super::stripe::{Stripe, StripeError};
 use crate::platform::mail;
 use crate::platform::queue::{Failure, Job, Outcome};
+use crate::webhooks::{self, Event};
 
 /// Asks Stripe how an invoice stands.
 #[derive(Debug, Serialize, Deserialize)]
@@ -92,7 +93,14 @@ async fn settle(db: &DatabaseConnection, public_url: &str, id: InvoiceId, copy: 
     };
     let letter = letters::invoice(&invoice, document.pdf, public_url).map_err(|error| Failure::Park(error.to_string()))?;
     mail::post_in(&txn, Some(account.id), &invoice.buyer_email, letter, wall_now).await?;
+    webhooks::emit_in(&txn, account.id, Event::InvoicePaid, news(&invoice), wall_now).await?;
     Ok(txn.commit().await?)
+}
+
+/// What an event tells of an invoice.
+fn news(invoice: &invoice::Model) -> serde_json::Value {
+    let total = invoice.total_minor.decimal(money::exponent(&invoice.currency));
+    serde_json::json!({ "id": invoice.id.to_string(), "number": invoice.number, "total": total, "currency": invoice.currency })
 }
 
 async fn lock_in(txn: &impl ConnectionTrait, id: InvoiceId) -> Result<Option<(account::Model, invoice::Model)>, DbErr> {
@@ -170,6 +178,7 @@ async fn fail(db: &DatabaseConnection, public_url: &str, id: InvoiceId, wall_now
         set_standing_in(&txn, account.id, Standing::PastDue).await?;
         let letter = letters::payment_failed(&invoice, public_url).map_err(|error| Failure::Park(error.to_string()))?;
         mail::post_in(&txn, Some(account.id), &invoice.buyer_email, letter, wall_now).await?;
+        webhooks::emit_in(&txn, account.id, Event::InvoicePaymentFailed, news(&invoice), wall_now).await?;
     }
     Ok(txn.commit().await?)
 }

@@ -15,6 +15,8 @@ use crate::platform::queue::{self, Job};
 const PATIENCE: TimeDelta = TimeDelta::minutes(3);
 /// A checkout page lives for a day; Stripe keeps its answer for longer.
 const PAGE_LIFE: TimeDelta = TimeDelta::hours(48);
+/// A top-up without a page for so long never got one: Stripe did not answer when it was started.
+const STILLBORN: TimeDelta = TimeDelta::hours(1);
 
 /// Runs the sweep.
 #[derive(Debug, Serialize, Deserialize)]
@@ -22,8 +24,6 @@ pub struct SweepStripe {}
 
 impl Job for SweepStripe {
     const KIND: &'static str = "billing.sweep_stripe";
-    // Periodic: the next minute brings another.
-    const MAX_ATTEMPTS: i32 = 1;
 }
 
 /// Enqueues a look at Stripe for up to 50 waiting invoices and top-ups each, drawn at random so that none waits for ever
@@ -44,6 +44,9 @@ pub async fn run(db: &DatabaseConnection, wall_now: Time) -> Result<(), DbErr> {
     for id in ids(db, top_ups, wall_now, PAGE_LIFE).await? {
         queue::enqueue_in(db, &SyncTopUp { top_up: TopUpId(id) }, Some(id.to_string()), wall_now).await?;
     }
+    let stillborn = "UPDATE top_up SET state = 'expired' WHERE state = 'pending' AND stripe_session_id IS NULL AND id < uuid_floor($1)";
+    let values = [(wall_now - STILLBORN).into()];
+    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), stillborn, values)).await?;
     Ok(())
 }
 

@@ -17,6 +17,7 @@ use super::stripe::{Stripe, StripeError};
 use super::{credit, letters};
 use crate::platform::mail;
 use crate::platform::queue::{Failure, Job, Outcome};
+use crate::webhooks::{self, Event};
 
 /// The least and the most that one top-up may be, in minor units.
 pub const MINIMUM: Minor = Minor(500);
@@ -57,7 +58,7 @@ impl Job for SyncTopUp {
 /// `now` is the account's own time.
 ///
 /// # Errors
-/// When the amount is out of bounds, or Stripe or the database refuses. A row that never got its page expires by itself.
+/// When the amount is out of bounds, or Stripe or the database refuses. A row that never got its page is expired by the sweep.
 pub async fn start(
     db: &DatabaseConnection,
     stripe: &Stripe,
@@ -160,6 +161,8 @@ async fn credited(db: &DatabaseConnection, public_url: &str, row: &top_up::Model
         let letter = letters::receipt(&account, &row, public_url).map_err(|error| Failure::Park(error.to_string()))?;
         mail::post_in(&txn, Some(account.id), &owner.email, letter, wall_now).await?;
     }
+    let news = serde_json::json!({ "id": row.id.to_string(), "amount": row.amount_minor.decimal(account.exponent()), "currency": account.currency });
+    webhooks::emit_in(&txn, account.id, Event::TopUpPaid, news, wall_now).await?;
     Ok(txn.commit().await?)
 }
 

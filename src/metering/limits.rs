@@ -13,6 +13,8 @@ use entity::money::Nanos;
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbErr, Statement, TransactionTrait as _};
 use uuid::Uuid;
 
+use super::rate::RateLimits;
+
 /// How long a lease lives in the database without being extended.
 pub const LIFETIME: Duration = Duration::from_secs(90);
 /// How long this process reserves from it: a call admitted at the very end still has the rest to commit.
@@ -205,12 +207,14 @@ impl Limits {
         Ok(grant)
     }
 
-    /// Gives leases back that no call used for a while, until the process ends.
-    pub(super) fn tend_in_background(self) {
+    /// Gives leases back that no call used for a while, and forgets accounts that are at rest, until the process ends.
+    pub(super) fn tend_in_background(self, rate: RateLimits) {
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(IDLE / 4).await;
                 self.give_back(IDLE).await;
+                self.forget_idle();
+                rate.sweep();
             }
         });
     }
@@ -230,6 +234,16 @@ impl Limits {
                 tracing::warn!(%error, "a lease could not be given back; it runs out by itself");
             }
         }
+    }
+
+    /// Drops the slots of accounts that hold nothing: a flood of accounts does not stay in memory.
+    fn forget_idle(&self) {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        accounts.retain(|_, account| {
+            // Nobody else has the slot: no call holds it or is about to.
+            let shared = Arc::strong_count(account) > 1;
+            shared || account.slot().lease.is_some()
+        });
     }
 
     async fn return_lease(&self, id: AccountId, lease: LeaseId) -> Result<(), DbErr> {

@@ -29,8 +29,8 @@ pub struct Metering {
 impl Metering {
     /// Starts the writer and the tending of leases; both end with the runtime.
     pub fn start(db: &DatabaseConnection) -> Self {
-        let limits = limits::Limits::new(db.clone());
-        limits.clone().tend_in_background();
-        Self { writer: Writer::start(db.clone()), idempotency: idempotency::Idempotency::new(db.clone()), rate: rate::RateLimits::default(), limits }
+        let (limits, rate) = (limits::Limits::new(db.clone()), rate::RateLimits::default());
+        limits.clone().tend_in_background(rate.clone());
+        Self { writer: Writer::start(db.clone()), idempotency: idempotency::Idempotency::new(db.clone()), rate, limits }
     }
 }

@@ -9,6 +9,7 @@ use poem::{IntoResponse as _, Response, handler};
 use serde::Deserialize;
 
 use super::error::PortalError;
+use super::home::{PriceRow, tier_rows};
 use super::{see, show};
 use crate::app::App;
 use crate::billing::invoice::preview::preview;
@@ -52,7 +53,7 @@ struct BillingPage {
     plan: String,
     plan_description: String,
     base_fee: String,
-    prices: Vec<(String, String)>,
+    prices: Vec<PriceRow>,
     card: Option<String>,
     lines: Vec<Line>,
     subtotal: String,
@@ -139,7 +140,7 @@ async fn page(app: &App, me: SignedInMember, asked: &Asked, custom: String, erro
         plan: state.plan_name,
         plan_description: state.plan_description,
         base_fee: show::minor(state.base_fee, currency),
-        prices: state.prices.iter().map(|price| (price.description.clone(), show::nanos(price.unit, currency))).collect(),
+        prices: state.prices.iter().flat_map(|price| tier_rows(&price.description, &price.tiers, currency)).collect(),
         card: card(&app.stripe, &account).await,
         lines: next
             .lines

@@ -2,6 +2,7 @@
 
 use askama::Template;
 use entity::money::Nanos;
+use entity::price::Tiers;
 use entity::{plan_version, price};
 use poem::handler;
 use poem::web::Data;
@@ -32,10 +33,12 @@ struct PlanView {
     rows: Vec<PriceRow>,
 }
 
-struct PriceRow {
-    what: String,
-    range: String,
-    unit: String,
+/// One tier of a price.
+pub struct PriceRow {
+    /// In the first tier only.
+    pub what: String,
+    pub range: String,
+    pub unit: String,
 }
 
 /// Shows the page.
@@ -66,22 +69,22 @@ fn view(version: &plan_version::Model, prices: &[price::Model]) -> PlanView {
         base_fee: show::minor(version.base_fee_minor, &version.currency),
         is_free: version.base_fee_minor.0 == 0,
         requests_per_minute: show::count(version.requests_per_minute.into()),
-        rows: prices.iter().flat_map(|price| tier_rows(price, &version.currency)).collect(),
+        rows: prices.iter().flat_map(|price| tier_rows(&price.description, &price.tiers, &version.currency)).collect(),
     }
 }
 
 /// A row per tier; what it is stands in the first only.
-fn tier_rows(price: &price::Model, currency: &str) -> Vec<PriceRow> {
+pub fn tier_rows(description: &str, tiers: &Tiers, currency: &str) -> Vec<PriceRow> {
     let mut from = 1;
     let mut rows = Vec::new();
-    for (index, tier) in price.tiers.0.iter().enumerate() {
+    for (index, tier) in tiers.0.iter().enumerate() {
         let range = match tier.up_to {
             Some(up_to) => format!("{} – {}", show::count(from), show::count(up_to)),
             None if from == 1 => "any number".to_owned(),
             None => format!("{} and more", show::count(from)),
         };
         let unit = if tier.unit_nanos == Nanos(0) { "free".to_owned() } else { show::nanos(tier.unit_nanos, currency) };
-        rows.push(PriceRow { what: if index == 0 { price.description.clone() } else { String::new() }, range, unit });
+        rows.push(PriceRow { what: if index == 0 { description.to_owned() } else { String::new() }, range, unit });
         from = tier.up_to.map_or(from, |up_to| up_to + 1);
     }
     rows

@@ -22,12 +22,17 @@ mod theme;
 mod usage;
 mod verify;
 
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt as _;
 use poem::middleware::AddData;
 use poem::web::Redirect;
 use poem::{Endpoint, EndpointExt as _, IntoResponse, Response, Route, get, handler, post};
 
+use self::error::PortalError;
 use crate::app::App;
-use crate::web::{assets, csrf::OwnSite, flash, headers::Headers, page::app_of, session};
+use crate::web::page::{Shell, app_of};
+use crate::web::{assets, csrf::OwnSite, flash, headers::Headers, session};
 
 /// Every page, its assets, and the 404 page for all else: to be nested last, at `/`.
 pub fn routes(app: &App) -> impl Endpoint<Output = Response> + 'static {
@@ -60,12 +65,12 @@ pub fn routes(app: &App) -> impl Endpoint<Output = Response> + 'static {
         .at("/favicon.ico", get(favicon))
         .with(OwnSite(app.clone()))
         .around(|inner, request| async move {
-            let shell = crate::web::page::Shell::of(&request);
+            let shell = Shell::of(&request);
             let app = app_of(&request).clone();
-            let mut response = match inner.call(request).await {
-                Ok(response) => response,
-                Err(error) => error::page(shell.clone(), error),
-            };
+            // A page that panics answers like any other that fails; the panic hook has logged where it was.
+            let outcome = AssertUnwindSafe(inner.call(request)).catch_unwind().await;
+            let outcome = outcome.unwrap_or_else(|_| Err(PortalError::internal("a page panicked").into()));
+            let mut response = outcome.unwrap_or_else(|error| error::page(shell.clone(), error));
             // A message is for one page: the one that was just rendered, not the redirect that leads to it.
             if shell.flash.is_some() && response.content_type().is_some_and(|kind| kind.starts_with("text/html")) {
                 flash::clear(&app, &mut response);

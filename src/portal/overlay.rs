@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use super::show;
+
 /// More boxes than this would hide the picture under their numbers.
 const NUMBERED: usize = 60;
 
@@ -55,7 +57,6 @@ pub struct Overlay {
     pub milliseconds: String,
     pub event_id: String,
     pub amount: String,
-    pub currency: String,
     pub balance: String,
 }
 
@@ -96,9 +97,8 @@ pub fn of(body: &[u8]) -> serde_json::Result<Overlay> {
         shapes: shapes.collect(),
         milliseconds: format!("{:.0}", time * 1000.0),
         event_id: usage.event_id,
-        amount: usage.amount,
-        currency: usage.currency.to_uppercase(),
-        balance: usage.balance,
+        amount: show::with_sign(&usage.amount, &usage.currency),
+        balance: show::with_sign(&usage.balance, &usage.currency),
     })
 }
 

@@ -1,6 +1,6 @@
 //! How amounts, counts and instants are written on pages.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Datelike as _, NaiveDate, Utc};
 use entity::money::{Minor, Nanos, exponent};
 
 /// `$9.9985`, `¥12`, `12.50 CHF`: exact, without idle zeros.
@@ -13,7 +13,8 @@ pub fn minor(amount: Minor, currency: &str) -> String {
     with_sign(&amount.decimal(exponent(currency)), currency)
 }
 
-fn with_sign(decimal: &str, currency: &str) -> String {
+/// A decimal text as the API writes it, as the pages write it.
+pub fn with_sign(decimal: &str, currency: &str) -> String {
     let (minus, digits) = decimal.strip_prefix('-').map_or(("", decimal), |digits| ("−", digits));
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let point = if fraction.is_empty() { "" } else { "." };
@@ -67,7 +68,8 @@ pub fn moment(at: DateTime<Utc>) -> String {
 /// `20 Nov – 19 Dec 2026` for a half-open span: its last day is the one before it ends.
 pub fn span(from: DateTime<Utc>, until: DateTime<Utc>) -> String {
     let last = until - chrono::TimeDelta::seconds(1);
-    format!("{} – {}", from.format("%-d %b"), date(last))
+    let first = if from.year() == last.year() { from.format("%-d %b").to_string() } else { date(from) };
+    format!("{first} – {}", date(last))
 }
 
 #[cfg(test)]

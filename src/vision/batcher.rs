@@ -173,22 +173,25 @@ impl Queue {
         self.waiting = self.lanes.iter().map(|(_, entries)| entries.len()).sum();
     }
 
-    /// The oldest entry of the lane whose turn it is, and with it what fits its size: one of each lane a round.
+    /// The oldest entry of the lane whose turn it is, and with it what fits its size: one of each lane a round. A lane
+    /// whose next frame has another size keeps its turn.
     fn take(&mut self, most: usize) -> Vec<Entry> {
         let mut batch: Vec<Entry> = Vec::with_capacity(most);
-        let mut idle = 0;
-        while batch.len() < most && idle < self.lanes.len() {
+        let mut passed = VecDeque::new();
+        while batch.len() < most {
             let Some((lane, mut entries)) = self.lanes.pop_front() else { break };
             let fits = |entry: &Entry| batch.first().is_none_or(|first| first.frame.size() == entry.frame.size());
             match entries.front() {
                 Some(entry) if fits(entry) => {
                     batch.extend(entries.pop_front());
-                    idle = 0;
+                    self.lanes.push_back((lane, entries));
                 }
-                _ => idle += 1,
+                Some(_) => passed.push_back((lane, entries)),
+                None => {}
             }
-            self.lanes.push_back((lane, entries));
         }
+        passed.append(&mut self.lanes);
+        self.lanes = passed;
         self.settle();
         batch
     }

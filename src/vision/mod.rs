@@ -105,9 +105,7 @@ impl Vision {
             None => (None, ""),
         };
         let mut of_task = self.models.iter().map(|model| &model.info).filter(|info| info.task == task);
-        let fits = |info: &&Arc<ModelInfo>| {
-            wanted.is_none_or(|name| info.name == name) && (version.is_empty() || info.version == version)
-        };
+        let fits = |info: &&Arc<ModelInfo>| wanted.is_none_or(|name| info.name == name) && (version.is_empty() || info.version == version);
         of_task.find(fits).cloned().ok_or_else(|| {
             let known: Vec<&str> = self.models.iter().filter(|m| m.info.task == task).map(|m| m.info.name.as_str()).collect();
             UnknownModel { name: name.unwrap_or_default().to_owned(), task, known: known.join(", ") }

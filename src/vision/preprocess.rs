@@ -49,8 +49,8 @@ pub fn prepare(picture: &Picture, max_side: usize) -> Prepared {
 }
 
 fn resize(picture: &Picture, width: usize, height: usize) -> Vec<u8> {
-    let source = ImageRef::new(picture.width, picture.height, &picture.rgb, PixelType::U8x3)
-        .expect("a picture has three bytes for each pixel");
+    let source =
+        ImageRef::new(picture.width, picture.height, &picture.rgb, PixelType::U8x3).expect("a picture has three bytes for each pixel");
     let mut target = Image::new(width as u32, height as u32, PixelType::U8x3);
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
     Resizer::new().resize(&source, &mut target, &options).expect("both are RGB of eight bits");

@@ -165,7 +165,8 @@ pub fn manifests(folder: &Path) -> Result<Vec<PathBuf>, OpenError> {
 }
 
 fn folders(of: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut found: Vec<PathBuf> = std::fs::read_dir(of)?.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_dir()).collect();
+    let mut found: Vec<PathBuf> =
+        std::fs::read_dir(of)?.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_dir()).collect();
     found.sort();
     Ok(found)
 }

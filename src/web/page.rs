@@ -40,6 +40,8 @@ pub struct Who {
     pub test_mode: bool,
     /// The account's simulated clock is ahead of the wall clock.
     pub clock_moved: bool,
+    /// `active`, `past_due`, `suspended`, `closed`.
+    pub standing: &'static str,
 }
 
 impl Shell {

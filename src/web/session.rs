@@ -36,6 +36,7 @@ impl<'a> FromRequest<'a> for SignedInMember {
             account: signed_in.account.name.clone(),
             test_mode: signed_in.account.mode == account::Mode::Test,
             clock_moved: signed_in.account.clock_offset_seconds != 0,
+            standing: signed_in.account.standing.as_str(),
         };
         let shell = Shell { who: Some(who), ..Shell::of(request) };
         Ok(Self { member: signed_in.member, account: signed_in.account, shell })

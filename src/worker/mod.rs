@@ -4,11 +4,14 @@ mod schedule;
 
 use std::future::Future;
 
-use entity::queue_job;
+use entity::{Time, queue_job};
+use sea_orm::{DatabaseConnection, DbErr};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
+use crate::accounts::sign_up;
 use crate::app::App;
+use crate::auth::session;
 use crate::billing::close::{self, CloseDue};
 use crate::billing::invoice::collect::{self, CollectInvoice, PushInvoice};
 use crate::billing::invoice::finalize::{self, FinalizeInvoice};
@@ -19,6 +22,7 @@ use crate::billing::top_up::{self, SyncTopUp};
 use crate::metering::upkeep;
 use crate::platform::mail::{self, SendMail};
 use crate::platform::queue::{self, Failure, Job, Outcome};
+use crate::webhooks::deliver::{self, DeliverWebhook};
 
 use schedule::Upkeep;
 
@@ -44,17 +48,35 @@ async fn dispatch(app: &App, job: queue_job::Model) -> Outcome {
     let (url, now) = (&config.server.public_url, app.clock.now());
     match job.kind.as_str() {
         SendMail::KIND => mail::send(db, mailer, payload(job)?, now).await,
-        CloseDue::KIND => close::close_all_due(db, now).await.map(|_| ()).map_err(Failure::from),
+        DeliverWebhook::KIND => deliver::deliver(db, payload(job)?, config.server.allow_private_urls, now).await,
+        CloseDue::KIND => periodic(CloseDue::KIND, close::close_all_due(db, now).await.map(|_| ())),
         FinalizeInvoice::KIND => finalize::run(db, &config.seller, url, payload(job)?, now).await,
         PushInvoice::KIND => collect::push(db, stripe, payload(job)?, now).await,
         CollectInvoice::KIND => collect::collect(db, stripe, url, payload(job)?, now).await,
         SyncStripeEvent::KIND => sync::run(db, stripe, url, payload(job)?, now).await,
         SyncInvoice::KIND => payment::sync(db, stripe, url, payload::<SyncInvoice>(job)?.invoice, now).await,
         SyncTopUp::KIND => top_up::sync(db, stripe, url, payload::<SyncTopUp>(job)?.top_up, now).await,
-        SweepStripe::KIND => sweep::run(db, now).await.map_err(Failure::from),
-        Upkeep::KIND => upkeep::run(db, now).await.map(|_| ()).map_err(Failure::from),
+        SweepStripe::KIND => periodic(SweepStripe::KIND, sweep::run(db, now).await),
+        Upkeep::KIND => periodic(Upkeep::KIND, sweep_old(db, now).await),
         unknown => Err(Failure::Park(format!("no runner for jobs of kind {unknown}"))),
     }
+}
+
+/// What has had its time: leases of dead replicas, answers kept for retries, sessions, sign-ups that nobody confirmed.
+async fn sweep_old(db: &DatabaseConnection, now: Time) -> Result<(), DbErr> {
+    upkeep::run(db, now).await?;
+    session::sweep(db, now).await?;
+    sign_up::sweep_unverified(db, now).await?;
+    Ok(())
+}
+
+/// What comes around by itself is not retried but comes around: a job that waited for its retry, or was parked, would keep
+/// its successors out by its key.
+fn periodic(kind: &str, result: Result<(), DbErr>) -> Outcome {
+    if let Err(error) = result {
+        tracing::error!(queue.kind = kind, %error, "job {kind} failed and will come around again: {error}");
+    }
+    Ok(())
 }
 
 fn payload<J: Job + DeserializeOwned>(job: queue_job::Model) -> Result<J, Failure> {

@@ -21,8 +21,6 @@ pub(super) struct Upkeep {}
 
 impl Job for Upkeep {
     const KIND: &'static str = "metering.upkeep";
-    // Periodic: the next one comes soon.
-    const MAX_ATTEMPTS: i32 = 1;
 }
 
 /// Enqueues each job of the table every so many seconds, while this process leads, until `stop`.

@@ -63,7 +63,8 @@ fn checked(image: Bytes) -> Result<Bytes, Problem> {
 }
 
 async fn multipart(request: &Request, body: Body) -> Result<(Bytes, Fields), Problem> {
-    let unreadable = |error: &dyn std::fmt::Display| Problem::new(Code::InvalidRequest, format!("The multipart body cannot be read: {error}."));
+    let unreadable =
+        |error: &dyn std::fmt::Display| Problem::new(Code::InvalidRequest, format!("The multipart body cannot be read: {error}."));
     let bytes = bounded(request, body, IMAGE + AROUND).await?;
     let mut rest = RequestBody::new(Body::from_bytes(bytes));
     let mut form = Multipart::from_request(request, &mut rest).await.map_err(|error| unreadable(&error))?;
@@ -96,7 +97,8 @@ fn json(bytes: &[u8]) -> Result<(Bytes, Fields), Problem> {
     }
     // Browsers hand out data URLs; what is before the comma says nothing that the bytes do not say.
     let text = if value.starts_with("data:") { value.split_once(',').map_or("", |(_, text)| text) } else { value.as_str() };
-    let decoded = BASE64.decode(text.trim()).map_err(|error| Problem::field(Code::InvalidField, "value", format!("expected base64: {error}")))?;
+    let decoded =
+        BASE64.decode(text.trim()).map_err(|error| Problem::field(Code::InvalidField, "value", format!("expected base64: {error}")))?;
     Ok((checked(decoded.into())?, fields))
 }
 

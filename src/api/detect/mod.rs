@@ -13,15 +13,15 @@ use sha2::{Digest as _, Sha256};
 use self::schema::Detection;
 use super::Tag;
 use super::auth::Key;
-use crate::web::json::body;
-use crate::web::json::fields::{Fields, StoredJson};
-use crate::web::json::problem::{Code, Problem};
 use crate::app::App;
 use crate::auth::key::Scope;
 use crate::inference::ServerTiming;
 use crate::inference::run::{self, DetectRequest, Idempotency};
 use crate::platform::secret;
 use crate::vision::DetectOptions;
+use crate::web::json::body;
+use crate::web::json::fields::{Fields, StoredJson};
+use crate::web::json::problem::{Code, Problem};
 use crate::web::request_id;
 
 /// The route, as metering and idempotency know it.
@@ -87,7 +87,8 @@ fn options(mut fields: Fields) -> Result<(Option<String>, DetectOptions), Proble
 /// The key as the draft writes it (a quoted string) or bare, as everybody else does.
 fn idempotency_key(request: &Request) -> Result<Option<String>, Problem> {
     let Some(value) = request.headers().get("idempotency-key") else { return Ok(None) };
-    let wrong = || Problem::field(Code::InvalidField, "Idempotency-Key", "expected 1 to 255 printable ASCII characters, a UUID for example");
+    let wrong =
+        || Problem::field(Code::InvalidField, "Idempotency-Key", "expected 1 to 255 printable ASCII characters, a UUID for example");
     let text = value.to_str().map_err(|_| wrong())?.trim();
     let key = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
     if key.is_empty() || key.len() > 255 {

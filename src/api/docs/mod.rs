@@ -36,7 +36,9 @@ pub fn mount(route: Route, app: &App) -> Route {
     let pages = Route::new()
         .at("/docs", get(start).data(docs.clone()))
         .at("/docs/errors", get(errors))
+        .at("/docs/errors/", get(errors))
         .at("/docs/errors/:code", get(error))
+        .at("/docs/*rest", get(missing))
         .with(Headers::new(app));
     route.at("/openapi.json", get(openapi).data(docs)).nest_no_strip("/docs", pages)
 }
@@ -83,6 +85,11 @@ struct ErrorPage {
 #[template(path = "docs/missing.html")]
 struct MissingPage {
     shell: Shell,
+}
+
+#[handler]
+fn missing(shell: Shell) -> Response {
+    Page(MissingPage { shell }).with(StatusCode::NOT_FOUND)
 }
 
 #[handler]

@@ -86,7 +86,9 @@ fn operations(document: &Value, tag: &Value) -> Vec<Operation> {
         summary: text(&operation["summary"]),
         description: text(&operation["description"]),
         parameters: items(&operation["parameters"]).map(parameter).collect(),
-        bodies: members(&operation["requestBody"]["content"]).map(|(media, body)| (media.clone(), body_fields(document, &body["schema"]))).collect(),
+        bodies: members(&operation["requestBody"]["content"])
+            .map(|(media, body)| (media.clone(), body_fields(document, &body["schema"])))
+            .collect(),
         answers: members(&operation["responses"]).map(|(status, answer)| response(document, status, answer)).collect(),
         curl: curl(&base, path, method, operation),
     })
@@ -153,7 +155,7 @@ fn kind(schema: &Value) -> (String, String) {
 
 /// A call that can be pasted into a shell with `LENSMETER_KEY` set.
 fn curl(base: &str, path: &str, method: &str, operation: &Value) -> String {
-    let path = path.replace('{', "").replace('}', "");
+    let path = path.replace(['{', '}'], "");
     let mut lines = vec![match method {
         "get" => format!("curl {base}{path}"),
         _ => format!("curl -X {} {base}{path}", method.to_uppercase()),

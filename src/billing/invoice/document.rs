@@ -98,8 +98,11 @@ fn payment_note(invoice: &invoice::Model) -> String {
     if invoice.total_minor.0 == 0 {
         return "Nothing is due: no payment is needed.".into();
     }
-    "The total is due on receipt and is charged to the card on file. Prepaid credit that was applied was paid, or granted, beforehand."
-        .into()
+    let due = "The total is due on receipt and is charged to the card on file.";
+    match invoice.credits_applied_minor.0 {
+        0 => due.into(),
+        _ => format!("{due} Prepaid credit that was applied was paid, or granted, beforehand."),
+    }
 }
 
 /// A line with one unit price: the fee.

@@ -110,7 +110,9 @@ impl Tools {
         found.sort();
         let path = std::env::var_os("PATH").unwrap_or_default();
         let bin = found.pop().map(|(_, bin)| bin).or_else(|| std::env::split_paths(&path).find(|bin| bin.join("initdb").exists()));
-        let bin = bin.context("PostgreSQL's server programs (initdb, pg_ctl) are not installed: run scripts/setup, or `apt-get install postgresql`")?;
+        let bin = bin.context(
+            "PostgreSQL's server programs (initdb, pg_ctl) are not installed: run scripts/setup, or `apt-get install postgresql`",
+        )?;
         Ok(Self { bin, owner: owner()? })
     }
 
@@ -136,7 +138,17 @@ impl Tools {
             chown(&secret, Some(user), Some(group))?;
         }
         let mut command = self.as_owner(self.bin.join("initdb"));
-        command.arg("-D").arg(&fresh).args(["-U", USER, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"]);
+        command.arg("-D").arg(&fresh).args([
+            "-U",
+            USER,
+            "-A",
+            "scram-sha-256",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-sync",
+            "--no-instructions",
+        ]);
         let made = run("initdb", command.arg("--pwfile").arg(&secret));
         fs::remove_file(&secret)?;
         made?;
@@ -157,7 +169,8 @@ impl Tools {
         // Someone may take the port between here and the server: it then says so, and the next start takes another.
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let log = home.join("log");
-        let options = format!("-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c shared_buffers=64MB -c max_connections=60");
+        let options =
+            format!("-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c shared_buffers=64MB -c max_connections=300");
         let mut command = self.as_owner(self.bin.join("pg_ctl"));
         command.arg("-D").arg(data).args(["-w", "-t", "60", "-l"]).arg(&log).arg("-o").arg(options).arg("start");
         // The server keeps the descriptors it is given: none of them may be ours.
@@ -201,7 +214,10 @@ async fn ensure_database(base: &str) -> anyhow::Result<()> {
         count: i64,
     }
     let db = db::connect(&format!("{base}/postgres"), 1).await?;
-    let asked = Statement::from_string(db.get_database_backend(), format!("SELECT count(*) AS count FROM pg_database WHERE datname = '{DATABASE}'"));
+    let asked = Statement::from_string(
+        db.get_database_backend(),
+        format!("SELECT count(*) AS count FROM pg_database WHERE datname = '{DATABASE}'"),
+    );
     let found = Found::find_by_statement(asked).one(&db).await?;
     if found.is_none_or(|found| found.count == 0) {
         db.execute_unprepared(&format!("CREATE DATABASE {DATABASE}")).await?;

@@ -51,7 +51,9 @@ impl Folder {
         let lock = File::create(path.join("lock"))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path, _lock: lock }),
-            Err(TryLockError::WouldBlock) => bail!("another `lensmeter demo` runs on {}: stop it first, or give this one its own folder with --data", path.display()),
+            Err(TryLockError::WouldBlock) => {
+                bail!("another `lensmeter demo` runs on {}: stop it first, or give this one its own folder with --data", path.display())
+            }
             Err(TryLockError::Error(error)) => Err(error).context("cannot lock the folder"),
         }
     }

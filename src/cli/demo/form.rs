@@ -74,7 +74,17 @@ pub fn marked(html: &str, attribute: &str) -> Option<String> {
 fn unescaped(text: &str) -> String {
     let mut text = text.to_owned();
     // The ampersand last, or it would make entities of what follows it.
-    for (entity, letter) in [("&#60;", "<"), ("&lt;", "<"), ("&#62;", ">"), ("&gt;", ">"), ("&#34;", "\""), ("&quot;", "\""), ("&#39;", "'"), ("&#38;", "&"), ("&amp;", "&")] {
+    for (entity, letter) in [
+        ("&#60;", "<"),
+        ("&lt;", "<"),
+        ("&#62;", ">"),
+        ("&gt;", ">"),
+        ("&#34;", "\""),
+        ("&quot;", "\""),
+        ("&#39;", "'"),
+        ("&#38;", "&"),
+        ("&amp;", "&"),
+    ] {
         text = text.replace(entity, letter);
     }
     text

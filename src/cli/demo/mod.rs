@@ -71,7 +71,13 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 
 /// Everything between the start and the stop of the cluster.
 async fn serve(
-    args: &Args, folder: &Folder, secrets: &Secrets, cluster: &Cluster, bound: Bound, mut steps: Steps, stop: CancellationToken,
+    args: &Args,
+    folder: &Folder,
+    secrets: &Secrets,
+    cluster: &Cluster,
+    bound: Bound,
+    mut steps: Steps,
+    stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let url = format!("http://{}", bound.address);
     steps.run("Migrate, apply the plans", prepare(cluster)).await?;
@@ -120,7 +126,13 @@ async fn prepare(cluster: &Cluster) -> anyhow::Result<(String, ())> {
 }
 
 /// On the ports of last time when they are free: links that people kept go on working.
-async fn start_sandbox(folder: &Folder, secrets: &Secrets, url: &str, earlier: Option<(&str, &str)>, stop: CancellationToken) -> anyhow::Result<(String, Sandbox)> {
+async fn start_sandbox(
+    folder: &Folder,
+    secrets: &Secrets,
+    url: &str,
+    earlier: Option<(&str, &str)>,
+    stop: CancellationToken,
+) -> anyhow::Result<(String, Sandbox)> {
     let (stripe, mail) = earlier.unwrap_or_default();
     let settings = sandbox::Settings {
         stripe_listen: free_or_any(stripe),

@@ -79,7 +79,12 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn from_sources(toml: &str, environment: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let mut figment = Figment::from(Toml::string(toml));
+        // A key of each section, so that what is missing is said to be a key and not a whole section.
+        let mut figment = Figment::from(Serialized::default("server.listen", "127.0.0.1:8080"))
+            .merge(Serialized::default("database.max_connections", 10))
+            .merge(Serialized::default("stripe.api_base", "https://api.stripe.com"))
+            .merge(Serialized::default("mail.from", "Lensmeter <billing@localhost>"))
+            .merge(Toml::string(toml));
         for &(name, key, kind) in ENVIRONMENT {
             let Some(text) = value_of(name, kind, &environment)? else { continue };
             figment = match kind {
@@ -125,8 +130,7 @@ fn explain(error: figment::Error) -> ConfigError {
         Wrong::UnknownField(field, known) => format!("unknown key {field:?}; known here: {}", known.join(", ")),
         other => other.to_string(),
     };
-    // A whole section that is missing is reported by the first variable that would fill it.
-    let variable = ENVIRONMENT.iter().find(|(_, known, _)| *known == key || known.starts_with(&format!("{key}.")));
+    let variable = ENVIRONMENT.iter().find(|(_, known, _)| *known == key);
     ConfigError(match variable {
         Some((name, known, _)) => format!("{known} ({name}): {problem}"),
         None => format!("{key}: {problem}"),

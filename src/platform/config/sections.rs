@@ -12,7 +12,7 @@ use super::ConfigError;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Server {
-    #[serde(default = "default_listen", deserialize_with = "address")]
+    #[serde(deserialize_with = "address")]
     pub listen: SocketAddr,
     /// Without a trailing slash.
     #[serde(default = "default_public_url", deserialize_with = "url")]
@@ -46,7 +46,6 @@ impl Server {
 #[serde(deny_unknown_fields)]
 pub struct Database {
     pub url: SecretString,
-    #[serde(default = "default_connections")]
     pub max_connections: u32,
 }
 
@@ -83,7 +82,7 @@ pub struct Stripe {
     pub secret_key: SecretString,
     /// Any of them may have signed: two while one is being rotated.
     pub webhook_secrets: Vec<SecretString>,
-    #[serde(default = "default_stripe", deserialize_with = "url")]
+    #[serde(deserialize_with = "url")]
     pub api_base: String,
 }
 
@@ -110,7 +109,6 @@ impl Stripe {
 #[serde(deny_unknown_fields)]
 pub struct Mail {
     pub smtp_url: SecretString,
-    #[serde(default = "default_from")]
     pub from: String,
 }
 
@@ -129,24 +127,8 @@ impl Default for Seller {
     }
 }
 
-fn default_listen() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 8080))
-}
-
 fn default_public_url() -> String {
     "http://127.0.0.1:8080".into()
-}
-
-fn default_stripe() -> String {
-    "https://api.stripe.com".into()
-}
-
-fn default_from() -> String {
-    "Lensmeter <billing@localhost>".into()
-}
-
-fn default_connections() -> u32 {
-    10
 }
 
 fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {

@@ -41,8 +41,7 @@ impl Torch {
     fn forward(&self, batch: &[Frame]) -> Result<Vec<Maps>, tch::TchError> {
         let Some(first) = batch.first() else { return Ok(Vec::new()) };
         let shape = [first.height as i64, first.width as i64, 3];
-        let frames: Result<Vec<Tensor>, _> =
-            batch.iter().map(|frame| Tensor::f_from_data_size(&frame.rgb, &shape, Kind::Uint8)).collect();
+        let frames: Result<Vec<Tensor>, _> = batch.iter().map(|frame| Tensor::f_from_data_size(&frame.rgb, &shape, Kind::Uint8)).collect();
         // [n, h, w, 3] permuted is channels-last: the strides carry it through the network.
         let pictures = Tensor::f_stack(&frames?, 0)?.f_to_device(self.device)?.f_permute([0, 3, 1, 2])?;
         let maps = self.network.forward(&(pictures.f_to_kind(Kind::Float)? / 255.), false, Precision::Full);

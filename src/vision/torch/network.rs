@@ -98,17 +98,7 @@ impl Cba {
             return x.conv2d(weight, Some(bias), stride, padding, [1, 1], 1).silu_();
         }
         let y = x.conv2d(&self.weight.to_kind(precision.kind()), None::<Tensor>, stride, padding, [1, 1], 1);
-        y.batch_norm(
-            Some(&self.scale),
-            Some(&self.shift),
-            Some(&self.mean),
-            Some(&self.variance),
-            train,
-            BN_MOMENTUM,
-            BN_EPS,
-            false,
-        )
-        .silu()
+        y.batch_norm(Some(&self.scale), Some(&self.shift), Some(&self.mean), Some(&self.variance), train, BN_MOMENTUM, BN_EPS, false).silu()
     }
 
     fn fold(&mut self) {
@@ -181,9 +171,8 @@ impl Elements {
     #[must_use]
     pub fn new(path: &nn::Path<'_>, classes: usize) -> Self {
         let numbered = |name: &str, i: usize| path / name / i;
-        let blocks = |(i, (&width, &depth)): (usize, (&i64, &i64))| {
-            (0..depth).map(|j| Residual::new(&(numbered("blocks", i) / j), width)).collect()
-        };
+        let blocks =
+            |(i, (&width, &depth)): (usize, (&i64, &i64))| (0..depth).map(|j| Residual::new(&(numbered("blocks", i) / j), width)).collect();
         Self {
             stem: Cba::new(&(path / "stem"), 3, WIDTHS[0], 6, 4, 1),
             down: (0..4).map(|i| Cba::new(&numbered("down", i), WIDTHS[i], WIDTHS[i + 1], 3, 2, 1)).collect(),

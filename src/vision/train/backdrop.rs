@@ -1,11 +1,10 @@
-//! What lies under and beside the things to find: textures, and shapes that look like codes or text but are none.
+//! What lies under the things to find: textures that have stripes, grids and grain of their own.
 
 use image::Rgb;
 
 use super::{
     canvas::{Canvas, Ink, mix},
     dice::Dice,
-    geometry::Rect,
 };
 
 /// Covers the whole sheet with a texture: plain, gradient, cloudy, wood, weave, tiles, stripes or a blurred scene.
@@ -115,120 +114,6 @@ fn grain(canvas: &mut Canvas, dice: &mut Dice) {
     for pixel in canvas.image.pixels_mut() {
         let change = dice.float(-strength, strength);
         pixel.0 = pixel.0.map(|v| (f32::from(v) + change).clamp(0., 255.) as u8);
-    }
-}
-
-/// Something inside `rect` that is neither text nor a code, though it has the rhythm of one.
-pub fn decoy(canvas: &mut Canvas, dice: &mut Dice, rect: Rect, ink: Ink) {
-    let [x0, y0, x1, y1] = rect;
-    let (w, h) = (x1 - x0, y1 - y0);
-    match dice.int(0, 10) {
-        0 => {
-            // Hatching: bars of one width and one pitch, unlike any barcode.
-            let pitch = dice.float(3., 12.);
-            let mut x = x0;
-            while x + pitch / 2. < x1 {
-                canvas.fill([x, y0, x + pitch / 2., y1], ink, 1.);
-                x += pitch;
-            }
-        }
-        1 => {
-            // A checkerboard.
-            let cell = dice.float(3., 14.);
-            for i in 0..(w / cell) as i32 {
-                for j in 0..(h / cell) as i32 {
-                    if (i + j) % 2 == 0 {
-                        let (x, y) = (x0 + i as f32 * cell, y0 + j as f32 * cell);
-                        canvas.fill([x, y, x + cell, y + cell], ink, 1.);
-                    }
-                }
-            }
-        }
-        2 => {
-            let dash = dice.float(3., 14.);
-            let gap = dash * dice.float(0.5, 1.5);
-            canvas.rule(x0, x1, (y0 + y1) / 2., dice.float(1., 5.), dash, gap, ink);
-        }
-        3 => canvas.frame(rect, dice.float(1., 3.), ink),
-        4 => {
-            // Columns of a chart.
-            let n = dice.int(4, 14);
-            for i in 0..n {
-                let (x, tall) = (x0 + w * i as f32 / n as f32, h * dice.float(0.1, 1.));
-                canvas.fill([x, y1 - tall, x + w / n as f32 * 0.7, y1], ink, 1.);
-            }
-        }
-        5 => {
-            // A curve of a chart.
-            let n = dice.int(4, 20);
-            let mut last = [x0, dice.float(y0, y1)];
-            for i in 1..=n {
-                let next = [x0 + w * i as f32 / n as f32, dice.float(y0, y1)];
-                canvas.stroke(last, next, dice.float(1., 3.), ink, 1.);
-                last = next;
-            }
-        }
-        6 => {
-            // Grey bars where text is still loading.
-            let tall = dice.float(5., 16.);
-            let mut y = y0;
-            while y + tall < y1 {
-                canvas.rounded([x0, y, x0 + w * dice.float(0.4, 1.), y + tall], tall / 2., ink, 0.3);
-                y += tall * 2.;
-            }
-        }
-        7 => {
-            // A ruled grid.
-            let (cw, ch) = (dice.float(8., 40.), dice.float(8., 30.));
-            for i in 0..=(w / cw) as i32 {
-                canvas.fill([x0 + i as f32 * cw, y0, x0 + i as f32 * cw + 1., y1], ink, 1.);
-            }
-            for j in 0..=(h / ch) as i32 {
-                canvas.fill([x0, y0 + j as f32 * ch, x1, y0 + j as f32 * ch + 1.], ink, 1.);
-            }
-        }
-        8 => {
-            for _ in 0..dice.int(2, 9) {
-                let (x, y) = (dice.float(x0, x1), dice.float(y0, y1));
-                canvas.disc(x, y, dice.float(1.5, 9.), ink, dice.float(0.4, 1.));
-            }
-        }
-        9 => icon(canvas, dice, x0, y0, w.min(h), ink),
-        _ => {
-            // A path of strokes: a map, a signature, a scratch.
-            let mut last = [dice.float(x0, x1), dice.float(y0, y1)];
-            for _ in 0..dice.int(3, 14) {
-                let next = [dice.float(x0, x1), dice.float(y0, y1)];
-                canvas.stroke(last, next, dice.float(0.8, 3.5), ink, 1.);
-                last = next;
-            }
-        }
-    }
-}
-
-/// A small pictogram in a square.
-pub fn icon(canvas: &mut Canvas, dice: &mut Dice, x: f32, y: f32, side: f32, ink: Ink) {
-    let thick = (side * 0.09).max(1.);
-    match dice.int(0, 5) {
-        0 => canvas.disc(x + side / 2., y + side / 2., side / 2., ink, 1.),
-        1 => (0..3).for_each(|i| {
-            let y = y + side * (0.2 + 0.25 * i as f32);
-            canvas.fill([x, y, x + side, y + thick], ink, 1.);
-        }),
-        2 => {
-            canvas.rounded([x, y, x + side, y + side], side * 0.2, ink, 1.);
-            canvas.stroke([x + side * 0.2, y + side * 0.5], [x + side * 0.45, y + side * 0.75], thick, [255; 3], 1.);
-            canvas.stroke([x + side * 0.45, y + side * 0.75], [x + side * 0.8, y + side * 0.25], thick, [255; 3], 1.);
-        }
-        3 => {
-            canvas.stroke([x, y], [x + side, y + side], thick, ink, 1.);
-            canvas.stroke([x + side, y], [x, y + side], thick, ink, 1.);
-        }
-        4 => {
-            let points = [[x + side / 2., y], [x + side, y + side * 0.5], [x + side / 2., y + side], [x, y + side * 0.5]];
-            (0..4).for_each(|i| canvas.stroke(points[i], points[(i + 1) % 4], thick, ink, 1.));
-        }
-        _ => canvas.frame([x, y, x + side, y + side], thick, ink),
     }
 }
 

@@ -116,8 +116,8 @@ impl Canvas {
         }
     }
 
-    /// A horizontal rule of dashes; `gap` 0 draws it whole.
-    pub fn rule(&mut self, x0: f32, x1: f32, y: f32, thick: f32, dash: f32, gap: f32, ink: Ink) {
+    /// A horizontal rule from `x0` to `x1`, its top at `y`, of dashes and gaps so long; gap 0 draws it whole.
+    pub fn rule(&mut self, [x0, x1, y]: [f32; 3], thick: f32, [dash, gap]: [f32; 2], ink: Ink) {
         let mut x = x0;
         while x < x1 {
             let end = if gap > 0. { (x + dash).min(x1) } else { x1 };

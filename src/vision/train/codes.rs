@@ -143,8 +143,9 @@ pub fn draw(canvas: &mut Canvas, code: &Modules, look: &Look, module: f32, x: f3
     [x, y, x + w, y + h]
 }
 
-/// Draws bars `tall` pixels high, with their patch at `x`, `y`; `upright` false lays them on their side. Gives the box.
-pub fn draw_bars(canvas: &mut Canvas, code: &Modules, look: &Look, module: f32, tall: f32, x: f32, y: f32, upright: bool) -> Rect {
+/// Draws bars `module` pixels a module wide and `tall` pixels high, with their patch at `x`, `y`; `upright` false lays them
+/// on their side. Gives the box.
+pub fn draw_bars(canvas: &mut Canvas, code: &Modules, look: &Look, [module, tall]: [f32; 2], [x, y]: [f32; 2], upright: bool) -> Rect {
     let long = code.columns as f32 * module;
     let quiet = (look.quiet * 2. * module).round();
     let swap = |[a, b, c, d]: Rect| if upright { [x + a, y + b, x + c, y + d] } else { [x + b, y + a, x + d, y + c] };

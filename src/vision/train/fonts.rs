@@ -9,18 +9,25 @@ use ab_glyph::{Font, FontVec, GlyphId, PxScale};
 use super::dice::Dice;
 
 /// Families that training never sees, by how their file names begin (lower case).
-const HELD_OUT: [&str; 13] = [
-    "opensans", "lato", "inter", "ebgaramond", "pts", "ptf", "ptm", "charis", "ocrb", "takao", "nanum", "texgyre", "mononoki",
-];
+const HELD_OUT: [&str; 13] =
+    ["opensans", "lato", "inter", "ebgaramond", "pts", "ptf", "ptm", "charis", "ocrb", "takao", "nanum", "texgyre", "mononoki"];
 /// Fonts of signs, of one script without Latin letters, or of joke letter forms.
-const UNFIT: [&str; 14] = [
-    "math", "emoji", "symbol", "d050000l", "dingbat", "icons", "msam", "msbm", "rsfs", "ornament", "initial", "ocra",
-    "z003", "lohit",
-];
+const UNFIT: [&str; 14] =
+    ["math", "emoji", "symbol", "d050000l", "dingbat", "icons", "msam", "msbm", "rsfs", "ornament", "initial", "ocra", "z003", "lohit"];
 /// Families of screens and office paper: drawn more often than the rest.
 const COMMON: [&str; 12] = [
-    "dejavusans", "liberationsans", "roboto", "cantarell", "arimo", "carlito", "liberationserif", "tinos", "nimbussans",
-    "freesans", "manrope", "clearsans",
+    "dejavusans",
+    "liberationsans",
+    "roboto",
+    "cantarell",
+    "arimo",
+    "carlito",
+    "liberationserif",
+    "tinos",
+    "nimbussans",
+    "freesans",
+    "manrope",
+    "clearsans",
 ];
 
 /// Which fonts a scene may use.

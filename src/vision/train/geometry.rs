@@ -15,9 +15,7 @@ pub fn quad_of([x0, y0, x1, y1]: Rect) -> Quad {
 /// The upright rectangle round a set of points.
 #[must_use]
 pub fn hull_of(points: &[[f32; 2]]) -> Rect {
-    points.iter().fold([f32::MAX, f32::MAX, f32::MIN, f32::MIN], |[x0, y0, x1, y1], &[x, y]| {
-        [x0.min(x), y0.min(y), x1.max(x), y1.max(y)]
-    })
+    points.iter().fold([f32::MAX, f32::MAX, f32::MIN, f32::MIN], |[x0, y0, x1, y1], &[x, y]| [x0.min(x), y0.min(y), x1.max(x), y1.max(y)])
 }
 
 /// Square pixels inside a polygon.
@@ -58,17 +56,7 @@ impl Plane {
     #[must_use]
     pub fn turn(from: [f32; 2], to: [f32; 2], scale: f32, radians: f32) -> Self {
         let (s, c) = (radians.sin() * scale, radians.cos() * scale);
-        Self([
-            c,
-            -s,
-            to[0] - c * from[0] + s * from[1],
-            s,
-            c,
-            to[1] - s * from[0] - c * from[1],
-            0.,
-            0.,
-            1.,
-        ])
+        Self([c, -s, to[0] - c * from[0] + s * from[1], s, c, to[1] - s * from[0] - c * from[1], 0., 0., 1.])
     }
 
     /// The map that takes the corners of a `width` x `height` sheet to `quad`.
@@ -116,8 +104,17 @@ impl Plane {
     #[must_use]
     pub fn inverse(&self) -> Self {
         let [a, b, c, d, e, f, g, h, i] = self.0;
-        let adjugate =
-            [e * i - f * h, c * h - b * i, b * f - c * e, f * g - d * i, a * i - c * g, c * d - a * f, d * h - e * g, b * g - a * h, a * e - b * d];
+        let adjugate = [
+            e * i - f * h,
+            c * h - b * i,
+            b * f - c * e,
+            f * g - d * i,
+            a * i - c * g,
+            c * d - a * f,
+            d * h - e * g,
+            b * g - a * h,
+            a * e - b * d,
+        ];
         let scale = 1. / adjugate[8];
         Self(adjugate.map(|v| v * scale))
     }

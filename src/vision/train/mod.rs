@@ -1,6 +1,6 @@
 //! Draws training pictures, trains the detector on them and measures it.
 //!
-//! Read in this order: `words`, `fonts`, `text`, `codes`, `backdrop` draw; `sheet`, `layouts`, `scene` compose;
+//! Read in this order: `words`, `fonts`, `text`, `codes`, `backdrop`, `decoys` draw; `sheet`, `layouts`, `scene` compose;
 //! `augment`, `targets`, `feed` make batches; `loss`, `optimizer`, `run` train; `score`, `eval` measure; `curve` shows.
 
 pub mod augment;
@@ -8,6 +8,7 @@ pub mod backdrop;
 pub mod canvas;
 mod codes;
 pub mod curve;
+mod decoys;
 pub mod dice;
 pub mod eval;
 pub mod feed;

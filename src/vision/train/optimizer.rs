@@ -83,8 +83,7 @@ impl Optimizer {
     #[must_use]
     pub fn state(&self) -> Vec<(String, Tensor)> {
         let plain = |t: &Tensor| t.detach().copy().contiguous();
-        let mut state: Vec<(String, Tensor)> =
-            self.variables.iter().map(|(name, value)| (format!("value/{name}"), plain(value))).collect();
+        let mut state: Vec<(String, Tensor)> = self.variables.iter().map(|(name, value)| (format!("value/{name}"), plain(value))).collect();
         state.extend(self.mean.iter().map(|(name, mean)| (format!("mean/{name}"), plain(mean))));
         for (name, slot) in &self.slots {
             state.push((format!("first/{name}"), plain(&slot.first)));

@@ -7,6 +7,7 @@ use image::RgbImage;
 use super::{
     backdrop,
     canvas::Canvas,
+    decoys,
     dice::Dice,
     fonts::{FontBook, Split},
     geometry::{Plane, quad_of},
@@ -54,7 +55,7 @@ fn laid(dice: &mut Dice, fonts: &FontBook, whole: f32) -> Scene {
     for _ in 0..dice.int(0, 4) {
         let (x, y, ink) = (dice.float(0., whole), dice.float(0., whole), dice.colour());
         let (w, h) = (dice.float(20., 200.), dice.float(20., 200.));
-        backdrop::decoy(&mut ground, dice, [x, y, x + w, y + h], ink);
+        decoys::decoy(&mut ground, dice, [x, y, x + w, y + h], ink);
     }
     let mut objects = Vec::new();
     let many = if dice.chance(0.7) { 1 } else { dice.int(2, 4) };

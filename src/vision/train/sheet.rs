@@ -1,9 +1,9 @@
 //! A sheet with things on it, and where they are: what every layout writes on.
 
 use super::{
-    backdrop,
     canvas::{Canvas, Ink, luma, mix},
     codes::{self, Look},
+    decoys,
     dice::Dice,
     fonts::{Face, FontBook},
     geometry::{Quad, Rect, quad_of},
@@ -126,7 +126,7 @@ impl<'a> Sheet<'a> {
         let module = if module > 1.8 { module.floor() } else { module.max(1.) };
         let long = code.columns as f32 * module;
         let tall = (long * dice.log(0.12, 0.8)).clamp(12., across * 0.8);
-        let place = codes::draw_bars(&mut self.canvas, &code, &look, module, tall, rect[0], rect[1], upright);
+        let place = codes::draw_bars(&mut self.canvas, &code, &look, [module, tall], [rect[0], rect[1]], upright);
         self.objects.push(Object { class: BARCODE, quad: quad_of(place) });
         let mut low = place[3] + 6.;
         if upright && dice.chance(0.6) {
@@ -145,7 +145,7 @@ impl<'a> Sheet<'a> {
 
     /// Something that is nothing.
     pub fn decoy(&mut self, dice: &mut Dice, rect: Rect, ink: Ink) {
-        backdrop::decoy(&mut self.canvas, dice, rect, ink);
+        decoys::decoy(&mut self.canvas, dice, rect, ink);
     }
 
     /// A face and a script that it can write.

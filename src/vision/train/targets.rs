@@ -161,10 +161,7 @@ mod tests {
     #[test]
     fn a_line_owns_the_cells_about_its_middle_and_its_core_is_painted() {
         let rect = [64., 96., 192., 112.];
-        let scene = Scene {
-            image: image::RgbImage::new(256, 256),
-            objects: vec![Object { class: TEXT, quad: quad_of(rect) }],
-        };
+        let scene = Scene { image: image::RgbImage::new(256, 256), objects: vec![Object { class: TEXT, quad: quad_of(rect) }] };
         let found = targets(&scene);
         assert!(!found.positives.is_empty());
         for positive in &found.positives {

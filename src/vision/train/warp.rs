@@ -21,9 +21,11 @@ fn sample(image: &RgbImage, x: f32, y: f32) -> Option<[f32; 3]> {
     let (i, j) = (i as i32, j as i32);
     let (a, b, c, d) = (at(i, j), at(i + 1, j), at(i, j + 1), at(i + 1, j + 1));
     let weights = [(1. - u) * (1. - v), u * (1. - v), (1. - u) * v, u * v];
-    Some([0, 1, 2].map(|k| {
-        f32::from(a[k]) * weights[0] + f32::from(b[k]) * weights[1] + f32::from(c[k]) * weights[2] + f32::from(d[k]) * weights[3]
-    }))
+    Some(
+        [0, 1, 2].map(|k| {
+            f32::from(a[k]) * weights[0] + f32::from(b[k]) * weights[1] + f32::from(c[k]) * weights[2] + f32::from(d[k]) * weights[3]
+        }),
+    )
 }
 
 /// How many source pixels one target pixel spans about `at`, as a count of samples a side: 1 to 3.

@@ -31,12 +31,27 @@ async fn a_bad_image_is_refused_and_costs_nothing() {
         ("an empty multipart image", post().multipart(part("image", Vec::new())), 422, "undecodable_image"),
         ("a multipart body without image", post().multipart(part("picture", whole.clone())), 422, "invalid_field"),
         ("an unknown multipart field", post().multipart(part("image", whole.clone()).text("confidence", "0.5")), 422, "unknown_field"),
-        ("an unknown query parameter", api.request(Method::POST, "/v1/detect?min_conf=1").header("Content-Type", "image/png").body(whole.clone()), 422, "unknown_field"),
-        ("an unknown JSON field", post().json(&serde_json::json!({ "image": { "type": "base64", "value": "aGk=" }, "colour": 1 })), 422, "unknown_field"),
+        (
+            "an unknown query parameter",
+            api.request(Method::POST, "/v1/detect?min_conf=1").header("Content-Type", "image/png").body(whole.clone()),
+            422,
+            "unknown_field",
+        ),
+        (
+            "an unknown JSON field",
+            post().json(&serde_json::json!({ "image": { "type": "base64", "value": "aGk=" }, "colour": 1 })),
+            422,
+            "unknown_field",
+        ),
         ("a wrong type", post().json(&serde_json::json!({ "image": 7 })), 422, "invalid_field"),
         ("a wrong option", post().multipart(part("image", whole.clone()).text("max_results", "many")), 422, "invalid_field"),
         ("an option out of range", post().multipart(part("image", whole.clone()).text("iou", "1.5")), 422, "invalid_field"),
-        ("an image by URL", post().json(&serde_json::json!({ "image": { "type": "url", "value": "https://example.com/a.png" } })), 422, "url_images_not_enabled"),
+        (
+            "an image by URL",
+            post().json(&serde_json::json!({ "image": { "type": "url", "value": "https://example.com/a.png" } })),
+            422,
+            "url_images_not_enabled",
+        ),
         ("broken JSON", post().header("Content-Type", "application/json").body("{\"image\""), 400, "invalid_json"),
         ("a broken multipart body", raw("multipart/form-data", b"--".to_vec()), 400, "invalid_request"),
         ("an unknown model", post().multipart(part("image", whole.clone()).text("model", "nobody")), 404, "unknown_model"),
@@ -63,7 +78,8 @@ async fn the_field_that_is_wrong_is_named() {
     assert_eq!(document["errors"][0]["field"], "min_confidence");
     let answer = api.request(Method::POST, "/v1/keys").json(&serde_json::json!({ "name": 7 })).send().await.expect("an answer");
     assert_eq!(problem(answer, 422, "invalid_field").await["errors"][0]["field"], "name");
-    let answer = api.request(Method::POST, "/v1/keys").json(&serde_json::json!({ "name": "a", "nmae": 7 })).send().await.expect("an answer");
+    let answer =
+        api.request(Method::POST, "/v1/keys").json(&serde_json::json!({ "name": "a", "nmae": 7 })).send().await.expect("an answer");
     assert_eq!(problem(answer, 422, "unknown_field").await["errors"][0]["field"], "nmae");
     let answer = api.request(Method::GET, "/v1/keys?limit=1000").send().await.expect("an answer");
     assert_eq!(problem(answer, 422, "invalid_field").await["errors"][0]["field"], "limit");
@@ -91,7 +107,8 @@ async fn a_revoked_key_stops_within_a_second() {
     let api = Api::start().await;
     let made = json(api.request(Method::POST, "/v1/keys").json(&serde_json::json!({ "name": "short-lived" }))).await;
     let secret = made["secret"].as_str().expect("the whole key").to_owned();
-    let post = || api.anonymous(Method::POST, "/v1/detect").header("Content-Type", "image/png").body(picture::png(96, 64)).bearer_auth(&secret);
+    let post =
+        || api.anonymous(Method::POST, "/v1/detect").header("Content-Type", "image/png").body(picture::png(96, 64)).bearer_auth(&secret);
     json(post()).await;
     let revoked = json(api.request(Method::DELETE, &format!("/v1/keys/{}", made["id"].as_str().expect("an id")))).await;
     assert_eq!(revoked["active"], false);

@@ -21,7 +21,8 @@ async fn the_documentation_is_whole_and_has_no_script_of_its_own() {
         assert!(errors.contains(code));
         assert!(page(&format!("/docs/errors/{code}")).await.contains("What to do"));
     }
-    let document = api.anonymous(Method::GET, "/openapi.json").send().await.expect("an answer").json::<serde_json::Value>().await.expect("JSON");
+    let document =
+        api.anonymous(Method::GET, "/openapi.json").send().await.expect("an answer").json::<serde_json::Value>().await.expect("JSON");
     assert_eq!(document["openapi"], "3.0.3");
     assert_eq!(document["servers"][0]["url"], api.served.url);
 }

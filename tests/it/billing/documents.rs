@@ -92,6 +92,26 @@ async fn an_export_adds_up_and_a_changed_event_is_named() {
 }
 
 #[tokio::test]
+async fn the_command_checks_a_file_and_names_what_differs() {
+    let db = db::fresh().await;
+    let account = make::account(&db).await;
+    use_images(&db, &account, 3, make::start()).await;
+    let (invoice, _) = end_period(&db, &account).await;
+    let mut export = export::export(&db, account.id, invoice.id).await.unwrap().unwrap();
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.json", invoice.id));
+    let check = |export: &Export| {
+        std::fs::write(&file, serde_json::to_vec(export).unwrap()).unwrap();
+        Command::new(env!("CARGO_BIN_EXE_lensmeter")).arg("verify-invoice").arg(&file).output().expect("the program runs")
+    };
+    let right = check(&export);
+    assert!(right.status.success() && String::from_utf8_lossy(&right.stdout).contains("3 events"), "{right:?}");
+    export.events[1].amount_nanos += 1;
+    let wrong = check(&export);
+    assert!(!wrong.status.success() && String::from_utf8_lossy(&wrong.stderr).contains(&export.events[1].id), "{wrong:?}");
+    std::fs::remove_file(&file).unwrap();
+}
+
+#[tokio::test]
 async fn a_missing_event_and_a_changed_total_are_found() {
     let db = db::fresh().await;
     let (_, _, export) = exported(&db).await;

@@ -35,8 +35,8 @@ async fn a_webhook_is_stored_once_and_lies_are_refused() {
     for (header, body, status) in [
         (signed("whsec_other", EVENT, 0), EVENT, 400),
         (signed(SECRET, EVENT, 0), "{}", 400),
-        (signed(SECRET, EVENT, 301), EVENT, 400),
-        (signed(SECRET, EVENT, -301), EVENT, 400),
+        (signed(SECRET, EVENT, 330), EVENT, 400),
+        (signed(SECRET, EVENT, -330), EVENT, 400),
         (String::new(), EVENT, 400),
         (signed(SECRET, "no event", 0), "no event", 400),
     ] {
@@ -46,7 +46,7 @@ async fn a_webhook_is_stored_once_and_lies_are_refused() {
     assert_eq!(post(&served, signed(SECRET, &huge, 0), &huge).await, 413);
     assert_eq!(stored(&db).await, (0, 0), "nothing of that is kept");
 
-    assert_eq!(post(&served, signed(SECRET, EVENT, 299), EVENT).await, 200);
+    assert_eq!(post(&served, signed(SECRET, EVENT, 270), EVENT).await, 200);
     assert_eq!(post(&served, signed(SECRET, EVENT, 0), EVENT).await, 200, "Stripe sends it again");
     assert_eq!(stored(&db).await, (1, 1));
 

@@ -5,6 +5,7 @@ use entity::ledger_account::Code;
 use entity::money::{Minor, Nanos};
 use entity::top_up::State;
 use entity::{account, mail, stripe_inbox};
+use lensmeter::billing::stripe::Stripe;
 use lensmeter::billing::stripe::event::Notice;
 use lensmeter::billing::sync::{self, SyncStripeEvent};
 use lensmeter::billing::{ledger, overview, sweep, top_up};
@@ -92,6 +93,21 @@ async fn the_sweep_finds_a_payment_that_no_webhook_told() {
     sweep::run(&db, wall + chrono::TimeDelta::minutes(4)).await.unwrap();
     assert!(till.work(&db, wall + chrono::TimeDelta::minutes(4)).await > 0);
     assert_eq!(balance(&db, &account).await.remaining(), Nanos(11 * DOLLAR));
+}
+
+#[tokio::test]
+async fn a_top_up_that_never_got_its_page_expires() {
+    let db = db::fresh().await;
+    let account = make::account(&db).await;
+    let nobody = Stripe::new("http://127.0.0.1:9", "sk_test_1");
+    let urls = ("https://lensmeter.test/ok", "https://lensmeter.test/no");
+    let failed = top_up::start(&db, &nobody, &account, "ada@example.com", Minor(1_000), urls, make::start()).await;
+    assert!(matches!(failed, Err(top_up::TopUpError::Stripe(_))), "{failed:?}");
+    let wall = Clock::System.now();
+    for (minutes, state) in [(5, State::Pending), (61, State::Expired)] {
+        sweep::run(&db, wall + chrono::TimeDelta::minutes(minutes)).await.unwrap();
+        assert_eq!(top_up::list(&*db, account.id).await.unwrap()[0].state, state);
+    }
 }
 
 #[tokio::test]

@@ -64,6 +64,7 @@ impl Customer {
 #[derive(Debug)]
 pub enum Refusal {
     Limit(LimitError),
+    #[expect(dead_code, reason = "shown by Debug when a test fails")]
     Rejected(Rejected),
 }
 

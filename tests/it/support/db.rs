@@ -88,6 +88,8 @@ fn schema_digest() -> String {
 
 /// A fresh database with the schema and the shipped catalogue.
 pub async fn fresh() -> TestDb {
+    // reqwest asks for the process' provider; another test of this process may have installed it.
+    drop(rustls::crypto::ring::default_provider().install_default());
     let (base, template) = template().await;
     let name = format!("test_{}", uuid::Uuid::now_v7().simple());
     let admin = Database::connect(format!("{base}/postgres")).await.expect("the cluster answers");

@@ -29,6 +29,8 @@ impl Drop for Served {
 
 /// Starts the program on a free port and waits until it is ready.
 pub async fn serve(db: &TestDb) -> Served {
+    // reqwest wants one even for plain http; an error means that another test was first.
+    drop(rustls::crypto::ring::default_provider().install_default());
     let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
     let url = format!("http://127.0.0.1:{port}");
     let child = Command::new(env!("CARGO_BIN_EXE_lensmeter"))

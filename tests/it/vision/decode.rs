@@ -29,7 +29,16 @@ fn noise() -> RgbImage {
 fn what_is_no_picture_is_refused_by_kind() {
     let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
     let avif = b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf";
-    for bytes in [&b""[..], b"hello, this is no picture", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF-1.7", heic, avif, b"BMW is a car maker", &[0; 64]] {
+    for bytes in [
+        &b""[..],
+        b"hello, this is no picture",
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        b"%PDF-1.7",
+        heic,
+        avif,
+        b"BMW is a car maker",
+        &[0; 64],
+    ] {
         let error = take(bytes).expect_err("no picture");
         assert!(matches!(error, DecodeError::UnsupportedMediaType { .. }), "{:?}: {error}", String::from_utf8_lossy(bytes));
     }
@@ -88,9 +97,9 @@ fn a_bomb_is_refused_by_its_header() {
 }
 
 fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0u32, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 })
-    })
+    !bytes
+        .iter()
+        .fold(!0u32, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 }))
 }
 
 #[test]

@@ -69,7 +69,11 @@ async fn a_photo_of_a_label_gives_its_codes() {
     let truth = truth("photo.json");
     for class in ["qr_code", "barcode", "data_matrix"] {
         let (recall, _) = recall_and_precision(class, &truth, &found.detections);
-        assert!(recall == 1., "{class} is not found: {:#?}", found.detections.iter().filter(|d| d.class != "text_line").collect::<Vec<_>>());
+        assert!(
+            recall == 1.,
+            "{class} is not found: {:#?}",
+            found.detections.iter().filter(|d| d.class != "text_line").collect::<Vec<_>>()
+        );
     }
     let (recall, precision) = recall_and_precision("text_line", &truth, &found.detections);
     assert!(recall >= 0.7 && precision >= 0.7, "text: recall {recall}, precision {precision}");
@@ -93,7 +97,7 @@ async fn boxes_lie_inside_the_picture_whatever_its_size() {
     let vision = open();
     let model = vision.find(Task::Detect, Some("elements/1")).expect("it is named so");
     for (width, height) in [(1, 1), (3000, 40), (40, 3000), (65, 64)] {
-        let rgb: Vec<u8> = (0..width * height * 3).map(|i| (i * 2_654_435_761u32 >> 13) as u8).collect();
+        let rgb: Vec<u8> = (0..width * height * 3).map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
         let picture = lensmeter::vision::Picture { width, height, rgb: rgb.into(), decode: Duration::ZERO };
         let options = DetectOptions { min_confidence: Some(0.06), ..DetectOptions::default() };
         let deadline = Instant::now() + Duration::from_secs(60);

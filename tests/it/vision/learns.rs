@@ -3,8 +3,8 @@
 use lensmeter::vision::{
     torch::network::{Elements, Precision},
     train::{
-        dice::Dice,
         augment::augment,
+        dice::Dice,
         feed::Sample,
         fonts::{FontBook, Split},
         loss::{Batch, loss},

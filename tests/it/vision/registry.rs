@@ -61,7 +61,13 @@ fn wrong_weights_are_told_apart() {
         tensors.push(("extra.weight".into(), Tensor::from_slice(&[1f32])));
     });
     let problem = copy.problem();
-    for part in ["stem.conv.weight: shape [1], expected [32, 3, 6, 6]", "reg.bias: type I64", "cls.bias: missing, expected shape [4]", "extra.weight: the network has no such parameter", "4 problem(s)"] {
+    for part in [
+        "stem.conv.weight: shape [1], expected [32, 3, 6, 6]",
+        "reg.bias: type I64",
+        "cls.bias: missing, expected shape [4]",
+        "extra.weight: the network has no such parameter",
+        "4 problem(s)",
+    ] {
         assert!(problem.contains(part), "{part:?} is not in {problem:?}");
     }
     let copy = Copy::new("nan");

@@ -57,7 +57,7 @@ pub fn document<'a>(dice: &mut Dice, fonts: &'a FontBook, width: f32, height: f3
                     y + tall + body.em
                 }
                 _ => {
-                    sheet.canvas.rule(left, left + column, y + 2., dice.float(1., 3.), 4., dice.float(-4., 4.), ink);
+                    sheet.canvas.rule([left, left + column, y + 2.], dice.float(1., 3.), [4., dice.float(-4., 4.)], ink);
                     y + body.em
                 }
             } + body.em * dice.float(0.2, 1.2);

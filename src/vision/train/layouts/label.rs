@@ -25,7 +25,13 @@ fn cell(sheet: &mut Sheet<'_>, dice: &mut Dice, rect: [f32; 4], ink: Ink, rule: 
     let (w, h) = (x1 - x0, y1 - y0);
     if depth > 0 && w.max(h) > 130. && w.min(h) > 40. {
         let at = dice.float(0.3, 0.7);
-        let across = if w > h * 1.6 { true } else if h > w * 1.6 { false } else { dice.chance(0.5) };
+        let across = if w > h * 1.6 {
+            true
+        } else if h > w * 1.6 {
+            false
+        } else {
+            dice.chance(0.5)
+        };
         let (a, b) = if across {
             let x = x0 + w * at;
             ([x0, y0, x, y1], [x, y0, x1, y1])

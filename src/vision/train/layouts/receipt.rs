@@ -35,9 +35,9 @@ pub fn receipt<'a>(dice: &mut Dice, fonts: &'a FontBook, width: f32, height: f32
         match dice.int(0, 15) {
             0 | 1 => {
                 if dash {
-                    sheet.canvas.rule(left, right, y + pitch * 0.4, 1.5, em * 0.4, em * 0.3, ink);
+                    sheet.canvas.rule([left, right, y + pitch * 0.4], 1.5, [em * 0.4, em * 0.3], ink);
                 } else {
-                    sheet.canvas.rule(left, right, y + pitch * 0.4, 1.5, em, 0., ink);
+                    sheet.canvas.rule([left, right, y + pitch * 0.4], 1.5, [em, 0.], ink);
                 }
             }
             2 => {

@@ -1,8 +1,8 @@
 //! Screens of programs and web pages, light and dark: bars, menus, cards, buttons, fields, tables, icons.
 
 use crate::vision::train::{
-    backdrop,
-    canvas::{Ink, mix},
+    canvas::{Ink, luma, mix},
+    decoys,
     dice::Dice,
     fonts::FontBook,
     layouts::document::table,
@@ -72,7 +72,7 @@ fn top_bar(sheet: &mut Sheet<'_>, dice: &mut Dice, theme: &Theme<'_>, width: f32
     let mut x = style.em;
     while x < width * 0.8 {
         if dice.chance(0.25) {
-            backdrop::icon(&mut sheet.canvas, dice, x, y, style.height(), ink);
+            decoys::icon(&mut sheet.canvas, dice, x, y, style.height(), ink);
             x += style.height() + style.em;
         } else {
             let text = style.fit(&theme.script.caption(dice), width - x - style.em);
@@ -92,7 +92,7 @@ fn side_bar(sheet: &mut Sheet<'_>, dice: &mut Dice, theme: &Theme<'_>, rect: [f3
         }
         let mut x = rect[0] + style.em;
         if icons {
-            backdrop::icon(&mut sheet.canvas, dice, x, y + 1., style.height() - 2., theme.pale);
+            decoys::icon(&mut sheet.canvas, dice, x, y + 1., style.height() - 2., theme.pale);
             x += style.height() * 1.4;
         }
         let text = style.fit(&theme.script.caption(dice), rect[2] - x - style.em * 0.5);
@@ -127,7 +127,9 @@ fn card_at(sheet: &mut Sheet<'_>, dice: &mut Dice, theme: &Theme<'_>, rect: [f32
         let area = [x0, y, x1, y1];
         let lines = dice.int(1, 6);
         y = match kind {
-            0..=2 => sheet.paragraph(dice, &Style { ink: mix(theme.ink, theme.pale, 0.3), ..style }, theme.script, area, lines) + style.em * 0.5,
+            0..=2 => {
+                sheet.paragraph(dice, &Style { ink: mix(theme.ink, theme.pale, 0.3), ..style }, theme.script, area, lines) + style.em * 0.5
+            }
             3 | 4 => table(sheet, dice, &style, area, 9).max(y + style.height()),
             5 | 6 => field(sheet, dice, theme, area),
             7 => {
@@ -142,7 +144,7 @@ fn card_at(sheet: &mut Sheet<'_>, dice: &mut Dice, theme: &Theme<'_>, rect: [f32
             }
             _ => {
                 let side = style.height() * dice.float(0.8, 2.2);
-                backdrop::icon(&mut sheet.canvas, dice, x0, y, side, theme.accent);
+                decoys::icon(&mut sheet.canvas, dice, x0, y, side, theme.accent);
                 let text = style.fit(&short_text(dice, theme.script), x1 - x0 - side - style.em);
                 sheet.line(&style, x0 + side + style.em * 0.7, y + (side - style.height()) / 2., &text);
                 y + side.max(style.height()) + style.em * 0.6
@@ -173,7 +175,12 @@ fn field(sheet: &mut Sheet<'_>, dice: &mut Dice, theme: &Theme<'_>, [x0, mut y, 
         sheet.canvas.rounded([x0, y, x1, y + tall], 4., theme.pale, 0.3);
         if dice.chance(0.6) {
             let text = style.fit(&short_text(dice, theme.script), x1 - x0 - style.em);
-            sheet.line(&Style { ink: mix(theme.ink, theme.pale, 0.5), ..style }, x0 + style.em * 0.5, y + (tall - style.height()) / 2., &text);
+            sheet.line(
+                &Style { ink: mix(theme.ink, theme.pale, 0.5), ..style },
+                x0 + style.em * 0.5,
+                y + (tall - style.height()) / 2.,
+                &text,
+            );
         }
         y += tall;
     }
@@ -181,5 +188,5 @@ fn field(sheet: &mut Sheet<'_>, dice: &mut Dice, theme: &Theme<'_>, [x0, mut y, 
 }
 
 fn readable(ground: Ink) -> Ink {
-    if crate::vision::train::canvas::luma(ground) > 140. { [15; 3] } else { [250; 3] }
+    if luma(ground) > 140. { [15; 3] } else { [250; 3] }
 }

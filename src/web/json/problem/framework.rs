@@ -60,7 +60,11 @@ impl Problem {
             return Self::field(Code::MissingField, field, "this field is needed");
         }
         // serde tells apart what is no JSON at all and JSON of another shape; poem-openapi never says "line".
-        if reason.contains(" at line ") && !reason.contains("invalid type") && !reason.contains("invalid value") && !reason.contains("unknown variant") {
+        if reason.contains(" at line ")
+            && !reason.contains("invalid type")
+            && !reason.contains("invalid value")
+            && !reason.contains("unknown variant")
+        {
             return Self::new(Code::InvalidJson, format!("The body is not valid JSON: {reason}."));
         }
         Self::field(Code::InvalidField, &last_part(reason, field), sentence(reason))
