@@ -41,7 +41,9 @@ impl App {
         use anyhow::Context as _;
         let config = Arc::new(config);
         let metrics = telemetry::install_metrics();
-        let db = db::connect(config.database.url.expose_secret(), config.database.max_connections).await.context("DATABASE_URL: cannot connect")?;
+        let db = db::connect(config.database.url.expose_secret(), config.database.max_connections)
+            .await
+            .context("DATABASE_URL: cannot connect")?;
         let vision = {
             let settings = config.vision.clone();
             // Reading and warming models is seconds of CPU.

@@ -14,6 +14,7 @@ use crate::worker;
 /// # Errors
 /// When the listener breaks.
 pub async fn run(app: App, bound: Option<Bound>, work: bool, stop: CancellationToken) -> anyhow::Result<()> {
+    let keys = tokio::spawn(note_key_use(app.clone(), stop.clone()));
     let worker = work.then(|| tokio::spawn(worker::run(app.clone(), stop.clone())));
     match bound {
         Some(bound) => bound.serve(app.clone(), stop.clone()).await?,
@@ -22,8 +23,22 @@ pub async fn run(app: App, bound: Option<Bound>, work: bool, stop: CancellationT
     if let Some(worker) = worker {
         worker.await?;
     }
+    keys.await?;
     app.inference.metering.limits.give_back(Duration::ZERO).await;
     Ok(())
+}
+
+/// Writes down every few seconds, and at the end, which keys were used.
+async fn note_key_use(app: App, stop: CancellationToken) {
+    loop {
+        let stopping = tokio::time::timeout(Duration::from_secs(5), stop.cancelled()).await.is_ok();
+        if let Err(error) = app.keys.flush().await {
+            tracing::warn!(%error, "when keys were last used could not be written: {error}");
+        }
+        if stopping {
+            return;
+        }
+    }
 }
 
 /// Cancels `stop` on the first SIGINT or SIGTERM; a second one ends the process at once.

@@ -2,7 +2,10 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::{Time, ids::{AccountId, KeyId, MemberId}};
+use crate::{
+    Time,
+    ids::{AccountId, KeyId, MemberId},
+};
 
 /// An API key: found by its public id, proved by the hash of its secret.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

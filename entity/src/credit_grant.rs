@@ -2,7 +2,11 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::{Time, ids::{AccountId, GrantId}, money::Nanos};
+use crate::{
+    Time,
+    ids::{AccountId, GrantId},
+    money::Nanos,
+};
 
 /// Where the credit came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]

@@ -2,7 +2,10 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::{Time, ids::{AccountId, EventId}};
+use crate::{
+    Time,
+    ids::{AccountId, EventId},
+};
 
 /// The stored answer of a call that carried an `Idempotency-Key`.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

@@ -2,7 +2,11 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::{Time, ids::{AccountId, InvoiceId, PeriodId}, money::Minor};
+use crate::{
+    Time,
+    ids::{AccountId, InvoiceId, PeriodId},
+    money::Minor,
+};
 
 /// What the document is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]

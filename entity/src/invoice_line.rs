@@ -2,7 +2,10 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::{ids::{InvoiceId, InvoiceLineId, PriceId}, money::{Minor, Nanos}};
+use crate::{
+    ids::{InvoiceId, InvoiceLineId, PriceId},
+    money::{Minor, Nanos},
+};
 
 /// What the line charges for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]

@@ -2,7 +2,11 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::{Time, ids::{AccountId, LeaseId}, money::Nanos};
+use crate::{
+    Time,
+    ids::{AccountId, LeaseId},
+    money::Nanos,
+};
 
 /// A slice of a balance that one replica may spend from memory.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

@@ -2,7 +2,10 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::{Time, ids::{AccountId, MailId}};
+use crate::{
+    Time,
+    ids::{AccountId, MailId},
+};
 
 /// A mail in the outbox.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

@@ -2,7 +2,10 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::{Time, ids::{AccountId, MemberId}};
+use crate::{
+    Time,
+    ids::{AccountId, MemberId},
+};
 
 /// What a member may do in the account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]

@@ -27,12 +27,12 @@ impl std::error::Error for Overflow {}
 
 impl Nanos {
     /// Sum, refusing to wrap.
-    pub fn add(self, other: Self) -> Result<Self, Overflow> {
+    pub fn checked_add(self, other: Self) -> Result<Self, Overflow> {
         self.0.checked_add(other.0).map(Self).ok_or(Overflow)
     }
 
     /// Difference, refusing to wrap.
-    pub fn sub(self, other: Self) -> Result<Self, Overflow> {
+    pub fn checked_sub(self, other: Self) -> Result<Self, Overflow> {
         self.0.checked_sub(other.0).map(Self).ok_or(Overflow)
     }
 
@@ -83,8 +83,7 @@ fn nanos_per_minor(exponent: u32) -> i64 {
 /// Digits behind the point of a currency (ISO 4217), `code` in lower case as Stripe writes it.
 pub fn exponent(code: &str) -> u32 {
     match code {
-        "bif" | "clp" | "djf" | "gnf" | "jpy" | "kmf" | "krw" | "mga" | "pyg" | "rwf" | "ugx" | "vnd" | "vuv" | "xaf"
-        | "xof" | "xpf" => 0,
+        "bif" | "clp" | "djf" | "gnf" | "jpy" | "kmf" | "krw" | "mga" | "pyg" | "rwf" | "ugx" | "vnd" | "vuv" | "xaf" | "xof" | "xpf" => 0,
         "bhd" | "jod" | "kwd" | "omr" | "tnd" => 3,
         _ => 2,
     }

@@ -2,7 +2,11 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::{Time, ids::{AccountId, InvoiceId, PaymentId}, money::Minor};
+use crate::{
+    Time,
+    ids::{AccountId, InvoiceId, PaymentId},
+    money::Minor,
+};
 
 /// Money received for an invoice.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

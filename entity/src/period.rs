@@ -2,7 +2,10 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::{Time, ids::{AccountId, PeriodId, SubscriptionId}};
+use crate::{
+    Time,
+    ids::{AccountId, PeriodId, SubscriptionId},
+};
 
 /// Whether usage may still be booked into the period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]

@@ -2,7 +2,11 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::{Time, ids::{PlanId, PlanVersionId}, money::{Minor, Nanos}};
+use crate::{
+    Time,
+    ids::{PlanId, PlanVersionId},
+    money::{Minor, Nanos},
+};
 
 /// One immutable version of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

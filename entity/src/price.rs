@@ -1,10 +1,13 @@
 //! One price of a plan version: graduated tiers for a meter and a task.
 
-use sea_orm::entity::prelude::*;
 use sea_orm::FromJsonQueryResult;
+use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::{ids::{PlanVersionId, PriceId}, money::Nanos};
+use crate::{
+    ids::{PlanVersionId, PriceId},
+    money::Nanos,
+};
 
 /// Graduated tiers, in rising order; the last has no bound.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, FromJsonQueryResult)]

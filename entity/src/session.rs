@@ -2,7 +2,10 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::{Time, ids::{MemberId, SessionId}};
+use crate::{
+    Time,
+    ids::{MemberId, SessionId},
+};
 
 /// A browser session. Only the hash of its cookie is stored.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

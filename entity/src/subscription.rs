@@ -2,7 +2,10 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::{Time, ids::{AccountId, PlanVersionId, SubscriptionId}};
+use crate::{
+    Time,
+    ids::{AccountId, PlanVersionId, SubscriptionId},
+};
 
 /// Which plan version an account is on, and since when.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

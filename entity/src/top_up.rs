@@ -2,7 +2,11 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::{Time, ids::{AccountId, TopUpId}, money::Minor};
+use crate::{
+    Time,
+    ids::{AccountId, TopUpId},
+    money::Minor,
+};
 
 /// How far the purchase is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]

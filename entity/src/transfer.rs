@@ -2,7 +2,11 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::{Time, ids::{LedgerAccountId, TransferId}, money::Nanos};
+use crate::{
+    Time,
+    ids::{LedgerAccountId, TransferId},
+    money::Nanos,
+};
 
 /// A transfer of the ledger: one debit, one credit, append only.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

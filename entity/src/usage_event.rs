@@ -2,7 +2,11 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::{Time, ids::{AccountId, EventId, KeyId, PeriodId, PriceId, RequestId}, money::Nanos};
+use crate::{
+    Time,
+    ids::{AccountId, EventId, KeyId, PeriodId, PriceId, RequestId},
+    money::Nanos,
+};
 
 /// A metered call. Append only; partitioned by id.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

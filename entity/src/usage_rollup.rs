@@ -2,7 +2,11 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::{Time, ids::{AccountId, KeyId, PeriodId, PriceId}, money::Nanos};
+use crate::{
+    Time,
+    ids::{AccountId, KeyId, PeriodId, PriceId},
+    money::Nanos,
+};
 
 /// Usage by hour, summed in the transaction of its events.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

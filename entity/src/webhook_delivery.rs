@@ -2,7 +2,10 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::{Time, ids::{AccountId, DeliveryId, EndpointId}};
+use crate::{
+    Time,
+    ids::{AccountId, DeliveryId, EndpointId},
+};
 
 /// An event on its way to one endpoint, and how it went.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

@@ -2,7 +2,10 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::{Time, ids::{AccountId, EndpointId}};
+use crate::{
+    Time,
+    ids::{AccountId, EndpointId},
+};
 
 /// A customer's server that wants to be told of events.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

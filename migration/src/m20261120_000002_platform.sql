@@ -30,6 +30,8 @@ CREATE TABLE mail (
     sent_at    timestamptz
 );
 
+CREATE INDEX mail_recipient ON mail (recipient, created_at);
+
 CREATE TABLE mail_attachment (
     mail_id      uuid NOT NULL REFERENCES mail ON DELETE CASCADE,
     seq          int NOT NULL,

@@ -46,13 +46,16 @@ pub async fn advance(db: &DatabaseConnection, id: AccountId, by: Advance, wall: 
         return Err(ClockError::Live);
     }
     let before = account.now(wall);
-    let after = before.checked_add_months(Months::new(by.months)).and_then(|then| then.checked_add_signed(by.exact)).ok_or(ClockError::Range)?;
+    let after =
+        before.checked_add_months(Months::new(by.months)).and_then(|then| then.checked_add_signed(by.exact)).ok_or(ClockError::Range)?;
     if after < before || after - before > TimeDelta::days(3653) {
         return Err(ClockError::Range);
     }
     // Whole seconds, rounded up: the clock is never short of what was asked for.
     let offset = account.clock_offset_seconds + (after - before + TimeDelta::milliseconds(999)).num_seconds();
-    account::Entity::update(account::ActiveModel { id: Set(id), clock_offset_seconds: Set(offset), ..Default::default() }).exec(&txn).await?;
+    account::Entity::update(account::ActiveModel { id: Set(id), clock_offset_seconds: Set(offset), ..Default::default() })
+        .exec(&txn)
+        .await?;
     txn.commit().await?;
     let closed = close::close_due(db, id, wall).await?;
     Ok(Advanced { now: wall + TimeDelta::seconds(offset), closed })

@@ -1,8 +1,31 @@
 //! The letters of these journeys.
 
 use askama::Template;
+use chrono::TimeDelta;
+use entity::ids::AccountId;
+use sea_orm::{ConnectionTrait, DbErr};
 
-use crate::platform::mail::Letter;
+use crate::platform::mail::{self, Letter};
+
+/// Letters that strangers can ask for an address within an hour. More are not sent, and nobody is told so.
+const PER_HOUR: u64 = 5;
+
+/// Posts one of these letters, unless the address got its share of the hour: a form must not be a way to flood a mailbox.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn post_in(
+    txn: &impl ConnectionTrait,
+    account: AccountId,
+    recipient: &str,
+    letter: Letter,
+    now: entity::Time,
+) -> Result<(), DbErr> {
+    if mail::count_since(txn, recipient, now - TimeDelta::hours(1)).await? < PER_HOUR {
+        mail::post_in(txn, Some(account), recipient, letter, now).await?;
+    }
+    Ok(())
+}
 
 macro_rules! letter {
     ($(#[$doc:meta])* $letter:ident, $name:literal, $text:literal, $html:literal, $subject:literal { $($field:ident),* }) => {

@@ -7,7 +7,6 @@ use sea_orm::{ActiveValue::Set, DatabaseConnection, DbErr, EntityTrait as _, Tra
 use super::letters;
 use crate::auth::password::{self, WeakPassword};
 use crate::auth::{link, session};
-use crate::platform::mail;
 
 /// Why a password was not set.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +28,7 @@ pub async fn request(db: &DatabaseConnection, email: &str, public_url: &str, now
     if let Some(member) = member::Entity::by_email(email).one(&txn).await? {
         let token = link::issue_in(&txn, member.id, Purpose::Reset, now).await?;
         let letter = letters::reset(&format!("{public_url}/reset?token={token}"));
-        mail::post_in(&txn, Some(member.account_id), &member.email, letter, now).await?;
+        letters::post_in(&txn, member.account_id, &member.email, letter, now).await?;
     }
     txn.commit().await
 }

@@ -11,7 +11,7 @@ use super::letters;
 use crate::auth::link;
 use crate::auth::password::{self, WeakPassword};
 use crate::billing::subscription::{self, StartError};
-use crate::platform::{db as database, mail};
+use crate::platform::db as database;
 
 /// What the form says.
 #[derive(Debug)]
@@ -118,8 +118,7 @@ async fn remind_in(txn: &impl ConnectionTrait, known: &member::Model, public_url
         return post_link_in(txn, known.account_id, known.id, &known.email, "", public_url, now).await;
     }
     let letter = letters::already_member(&format!("{public_url}/login"), &format!("{public_url}/forgot"));
-    mail::post_in(txn, Some(known.account_id), &known.email, letter, now).await?;
-    Ok(())
+    letters::post_in(txn, known.account_id, &known.email, letter, now).await
 }
 
 async fn post_link_in(
@@ -132,9 +131,9 @@ async fn post_link_in(
     now: entity::Time,
 ) -> Result<(), DbErr> {
     let token = link::issue_in(txn, member, Purpose::Verify, now).await?;
-    let letter = letters::verify(if company.is_empty() { "and welcome back" } else { company }, &format!("{public_url}/verify?token={token}"));
-    mail::post_in(txn, Some(account), email, letter, now).await?;
-    Ok(())
+    let letter =
+        letters::verify(if company.is_empty() { "and welcome back" } else { company }, &format!("{public_url}/verify?token={token}"));
+    letters::post_in(txn, account, email, letter, now).await
 }
 
 /// Mails the link again to an address that is not verified yet; for any other address it does nothing, and looks the same.
@@ -212,7 +211,17 @@ mod tests {
     #[test]
     fn addresses_are_kept_in_lower_case_and_nonsense_is_refused() {
         assert_eq!(address(" Ada@Example.COM ").as_deref(), Some("ada@example.com"));
-        for nonsense in ["", "ada", "@example.com", "ada@", "ada@localhost", "a b@example.com", "ada@example.com,eve@example.com", "ada@.com", "Ada <ada@example.com>"] {
+        for nonsense in [
+            "",
+            "ada",
+            "@example.com",
+            "ada@",
+            "ada@localhost",
+            "a b@example.com",
+            "ada@example.com,eve@example.com",
+            "ada@.com",
+            "Ada <ada@example.com>",
+        ] {
             assert_eq!(address(nonsense), None, "{nonsense}");
         }
     }

@@ -1,14 +1,19 @@
 //! API keys: `lm_<mode>_<id>_<secret>`. Found by the id through a cache, proved by the hash of the secret.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use entity::account::{self, Standing};
-use entity::ids::{AccountId, KeyId, MemberId};
 use entity::api_key;
+use entity::ids::{AccountId, KeyId, MemberId};
 use moka::future::Cache;
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    Statement,
+};
+use uuid::Uuid;
 
 use crate::platform::secret;
 
@@ -165,12 +170,14 @@ pub async fn revoke(db: &impl ConnectionTrait, keys: &Keys, account: AccountId, 
 pub struct Keys {
     db: DatabaseConnection,
     cache: Cache<String, Option<Arc<Caller>>>,
+    /// Which keys were used since the last flush, and when: `last_used_at` costs no write per call.
+    used: Arc<Mutex<HashMap<KeyId, entity::Time>>>,
 }
 
 impl Keys {
     /// Reads through a cache over `db`.
     pub fn new(db: DatabaseConnection) -> Self {
-        Self { db, cache: Cache::builder().max_capacity(CAPACITY).time_to_live(FRESH).build() }
+        Self { db, cache: Cache::builder().max_capacity(CAPACITY).time_to_live(FRESH).build(), used: Arc::default() }
     }
 
     /// Who the bearer of `text` is.
@@ -191,7 +198,27 @@ impl Keys {
         let proved = secret::equal(secret::sha256(proof), &caller.key.secret_hash);
         let live = caller.key.revoked_at.is_none() && caller.key.expires_at.is_none_or(|end| now < end);
         let open = caller.account.standing != Standing::Closed && caller.account.mode.as_str() == mode;
-        if proved && live && open { Ok(caller) } else { Err(KeyError::Invalid) }
+        if !(proved && live && open) {
+            return Err(KeyError::Invalid);
+        }
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(caller.key.id, now);
+        Ok(caller)
+    }
+
+    /// Writes down when keys were last used: now and then, and at a soft stop. A crash loses the seconds since the last.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn flush(&self) -> Result<(), DbErr> {
+        let used = std::mem::take(&mut *self.used.lock().unwrap_or_else(PoisonError::into_inner));
+        if used.is_empty() {
+            return Ok(());
+        }
+        let (ids, times): (Vec<Uuid>, Vec<entity::Time>) = used.into_iter().map(|(id, at)| (id.0, at)).unzip();
+        let sql = "UPDATE api_key SET last_used_at = greatest(last_used_at, used.at)
+                   FROM UNNEST($1::uuid[], $2::timestamptz[]) AS used(id, at) WHERE api_key.id = used.id";
+        let statement = Statement::from_sql_and_values(self.db.get_database_backend(), sql, [ids.into(), times.into()]);
+        self.db.execute_raw(statement).await.map(|_| ())
     }
 }
 
@@ -214,7 +241,12 @@ async fn load(db: &DatabaseConnection, public_id: &str) -> Result<Option<Arc<Cal
 ///
 /// # Errors
 /// See [`CreateKeyError`].
-pub async fn playground(db: &DatabaseConnection, account: &account::Model, member: MemberId, now: entity::Time) -> Result<Arc<Caller>, CreateKeyError> {
+pub async fn playground(
+    db: &DatabaseConnection,
+    account: &account::Model,
+    member: MemberId,
+    now: entity::Time,
+) -> Result<Arc<Caller>, CreateKeyError> {
     const NAME: &str = "Playground";
     let known = list(db, account.id).await?.into_iter().find(|key| key.name == NAME && key.revoked_at.is_none());
     let key = match known {

@@ -14,7 +14,16 @@ use crate::platform::secret;
 static HASHING: Semaphore = Semaphore::const_new(2);
 
 /// Passwords that are long enough and still the first that anyone tries.
-const COMMON: &[&str] = &["password1234", "passwordpassword", "123456789012", "qwertyuiop12", "qwertyuiopasdfgh", "letmeinletmein", "administrator", "lensmeter123"];
+const COMMON: &[&str] = &[
+    "password1234",
+    "passwordpassword",
+    "123456789012",
+    "qwertyuiop12",
+    "qwertyuiopasdfgh",
+    "letmeinletmein",
+    "administrator",
+    "lensmeter123",
+];
 
 /// A password that is not taken; the text says what would be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

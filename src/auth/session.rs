@@ -26,7 +26,13 @@ pub struct SignedIn {
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn open_in(txn: &impl ConnectionTrait, member: &member::Model, user_agent: &str, ip: &str, now: entity::Time) -> Result<String, DbErr> {
+pub async fn open_in(
+    txn: &impl ConnectionTrait,
+    member: &member::Model,
+    user_agent: &str,
+    ip: &str,
+    now: entity::Time,
+) -> Result<String, DbErr> {
     let cookie = secret::token();
     session::Entity::insert(session::ActiveModel {
         id: Set(SessionId::new()),

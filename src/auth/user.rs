@@ -27,7 +27,13 @@ pub enum LogInError {
 ///
 /// # Errors
 /// See [`LogInError`].
-pub async fn log_in(db: &DatabaseConnection, throttle: &Throttle, email: &str, password: &str, ip: &str) -> Result<member::Model, LogInError> {
+pub async fn log_in(
+    db: &DatabaseConnection,
+    throttle: &Throttle,
+    email: &str,
+    password: &str,
+    ip: &str,
+) -> Result<member::Model, LogInError> {
     let address = email.trim().to_lowercase();
     for key in [format!("ip:{ip}"), format!("address:{address}")] {
         throttle.count(&key).map_err(|retry_after| LogInError::TooManyTries { retry_after })?;

@@ -52,8 +52,10 @@ pub async fn overview(db: &DatabaseConnection, account: &account::Model) -> Resu
     let Some(period) = open else { return Ok(None) };
     let balance = balance::Entity::find_by_id(account.id).one(db).await?;
     let rollups = usage_rollup::Entity::of(account.id).filter(usage_rollup::Column::PeriodId.eq(period.id)).all(db).await?;
-    let spent =
-        rollups.iter().try_fold(Nanos(0), |sum, row| sum.add(row.amount_nanos)).map_err(|error| DbErr::Custom(error.to_string()))?;
+    let spent = rollups
+        .iter()
+        .try_fold(Nanos(0), |sum, row| sum.checked_add(row.amount_nanos))
+        .map_err(|error| DbErr::Custom(error.to_string()))?;
     let paid = credit_grant::Entity::of(account.id).filter(credit_grant::Column::Kind.eq(Kind::Paid)).one(db).await?;
     let view = |price: entity::price::Model| PriceView {
         unit: price.tiers.0.first().map(|tier| tier.unit_nanos).unwrap_or_default(),

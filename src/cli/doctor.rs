@@ -23,27 +23,41 @@ pub async fn run() -> anyhow::Result<()> {
         Err(error) => check("database", Err(format!("{error}: check DATABASE_URL"))),
         Ok(database) => {
             let pending = db::pending_migrations(&database).await;
-            check("migrations", match pending {
-                Ok(0) => Ok("all applied".into()),
-                Ok(pending) => Err(format!("{pending} are missing: run `lensmeter migrate`")),
-                Err(error) => Err(error.to_string()),
-            });
-            check("plans", match plan::newest(&database, plan::DEFAULT_PLAN).await {
-                Ok(Some(version)) => Ok(format!("{} version {}", version.name, version.version)),
-                Ok(None) => Err("there is no default plan: run `lensmeter plans apply`".into()),
-                Err(error) => Err(error.to_string()),
-            });
-            check("ledger", match ledger::trial_balance(&database).await {
-                Ok(_) => Ok("balances".into()),
-                Err(error) => Err(error.to_string()),
-            });
+            check(
+                "migrations",
+                match pending {
+                    Ok(0) => Ok("all applied".into()),
+                    Ok(pending) => Err(format!("{pending} are missing: run `lensmeter migrate`")),
+                    Err(error) => Err(error.to_string()),
+                },
+            );
+            check(
+                "plans",
+                match plan::newest(&database, plan::DEFAULT_PLAN).await {
+                    Ok(Some(version)) => Ok(format!("{} version {}", version.name, version.version)),
+                    Ok(None) => Err("there is no default plan: run `lensmeter plans apply`".into()),
+                    Err(error) => Err(error.to_string()),
+                },
+            );
+            check(
+                "ledger",
+                match ledger::trial_balance(&database).await {
+                    Ok(_) => Ok("balances".into()),
+                    Err(error) => Err(error.to_string()),
+                },
+            );
         }
     }
     let settings = config.vision.clone();
-    check("models", match tokio::task::spawn_blocking(move || Vision::open(&settings.models, &settings.device, settings.threads)).await? {
-        Ok(vision) => Ok(vision.models().iter().map(|model| format!("{} {}", model.name, model.version)).collect::<Vec<_>>().join(", ")),
-        Err(error) => Err(error.to_string()),
-    });
+    check(
+        "models",
+        match tokio::task::spawn_blocking(move || Vision::open(&settings.models, &settings.device, settings.threads)).await? {
+            Ok(vision) => {
+                Ok(vision.models().iter().map(|model| format!("{} {}", model.name, model.version)).collect::<Vec<_>>().join(", "))
+            }
+            Err(error) => Err(error.to_string()),
+        },
+    );
     check("stripe", Ok(format!("{} key for {}", if config.stripe.is_live() { "live" } else { "test" }, config.stripe.api_base)));
     if wrong > 0 {
         bail!("{wrong} of these need attention");

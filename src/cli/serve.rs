@@ -21,7 +21,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let config = Config::load(None)?;
     let stop = CancellationToken::new();
     lifecycle::stop_on_signal(stop.clone())?;
-    let bound = server::bind(config.server.listen).with_context(|| format!("LENSMETER_LISTEN: cannot listen on {}", config.server.listen))?;
+    let bound =
+        server::bind(config.server.listen).with_context(|| format!("LENSMETER_LISTEN: cannot listen on {}", config.server.listen))?;
     let app = App::build(config, Clock::System).await?;
     let pending = db::pending_migrations(&app.db).await?;
     if pending > 0 {

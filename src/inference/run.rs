@@ -71,8 +71,16 @@ pub async fn detect(inference: &Inference, caller: &Arc<Caller>, request: Detect
     let picture = inference.vision.decode(request.image.clone()).await?;
     let lane = caller.account.id.0.as_u128();
     let detected = inference.vision.detect(&model, &picture, &request.options, lane, deadline).await?;
-    let timing = ServerTiming { decode: picture.decode, queue: detected.timing.queue, infer: detected.timing.infer, commit: Duration::ZERO };
-    let draft = Arc::new(Draft { id: InferenceId::new(), created: now.timestamp(), model, picture, detected, currency: admission.currency.clone() });
+    let timing =
+        ServerTiming { decode: picture.decode, queue: detected.timing.queue, infer: detected.timing.infer, commit: Duration::ZERO };
+    let draft = Arc::new(Draft {
+        id: InferenceId::new(),
+        created: now.timestamp(),
+        model,
+        picture,
+        detected,
+        currency: admission.currency.clone(),
+    });
     commit(inference, caller, &request, admission, hold, draft, timing).await
 }
 
@@ -129,7 +137,14 @@ async fn commit(
     Err(InferenceError::Unavailable("the usage could not be recorded, so there is no answer and no charge"))
 }
 
-fn usage(inference: &Inference, caller: &Arc<Caller>, request: &DetectRequest, admission: &Admission, hold: Hold, draft: &Arc<Draft>) -> Usage {
+fn usage(
+    inference: &Inference,
+    caller: &Arc<Caller>,
+    request: &DetectRequest,
+    admission: &Admission,
+    hold: Hold,
+    draft: &Arc<Draft>,
+) -> Usage {
     let Detected { timing, .. } = &draft.detected;
     let Picture { width, height, .. } = &draft.picture;
     let tiers = admission.tiers.clone();

@@ -42,6 +42,9 @@ pub struct Usage {
     pub record: Option<Record>,
 }
 
+/// Builds an answer once its amount is known.
+pub type Render = Box<dyn Fn(&Committed) -> Vec<u8> + Send + Sync>;
+
 /// The answer to keep for retries with the same key.
 pub struct Record {
     pub key: String,
@@ -49,8 +52,7 @@ pub struct Record {
     pub fingerprint: [u8; 32],
     /// Wall time, of which the 24 hours count.
     pub now: entity::Time,
-    /// Builds the answer once its amount is known.
-    pub render: Box<dyn Fn(&Committed) -> Vec<u8> + Send + Sync>,
+    pub render: Render,
 }
 
 /// What a call came to.
@@ -196,7 +198,10 @@ async fn lock_balances(txn: &DatabaseTransaction, calls: &[&Usage]) -> Result<Ha
     let ids: Vec<Uuid> = calls.iter().map(|call| call.account.0).collect();
     let sql = "SELECT account_id, credits - debits AS remaining FROM balance WHERE account_id = ANY($1) ORDER BY account_id FOR UPDATE";
     let rows = txn.query_all_raw(statement(txn, sql, vec![ids.into()])).await?;
-    Ok(rows.iter().map(|row| Ok((AccountId(row.try_get("", "account_id")?), row.try_get("", "remaining")?))).collect::<Result<_, DbErr>>()?)
+    Ok(rows
+        .iter()
+        .map(|row| Ok((AccountId(row.try_get("", "account_id")?), row.try_get("", "remaining")?)))
+        .collect::<Result<_, DbErr>>()?)
 }
 
 /// Raises the counters and returns, per call, the quantity before it.

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::TimeDelta;
-use entity::ids::AccountId;
 use entity::idempotency;
+use entity::ids::AccountId;
 use sea_orm::{DatabaseConnection, DbErr, EntityTrait as _};
 
 /// How long an answer is kept.
@@ -63,7 +63,14 @@ impl Idempotency {
     ///
     /// # Errors
     /// See [`KeyConflict`].
-    pub async fn begin(&self, account: AccountId, key: &str, route: &str, fingerprint: &[u8; 32], now: entity::Time) -> Result<Begun, KeyConflict> {
+    pub async fn begin(
+        &self,
+        account: AccountId,
+        key: &str,
+        route: &str,
+        fingerprint: &[u8; 32],
+        now: entity::Time,
+    ) -> Result<Begun, KeyConflict> {
         let own = (account, key.to_owned());
         if !self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(own.clone()) {
             return Err(KeyConflict::Running);
@@ -80,7 +87,14 @@ impl Idempotency {
     ///
     /// # Errors
     /// [`KeyConflict::Mismatch`] when it belongs to another request.
-    pub async fn stored(&self, account: AccountId, key: &str, route: &str, fingerprint: &[u8; 32], now: entity::Time) -> Result<Option<Vec<u8>>, KeyConflict> {
+    pub async fn stored(
+        &self,
+        account: AccountId,
+        key: &str,
+        route: &str,
+        fingerprint: &[u8; 32],
+        now: entity::Time,
+    ) -> Result<Option<Vec<u8>>, KeyConflict> {
         let found = idempotency::Entity::find_by_id((account, key.to_owned())).one(&self.db).await?;
         match found.filter(|row| now < row.expires_at) {
             None => Ok(None),

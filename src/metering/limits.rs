@@ -171,7 +171,8 @@ impl Limits {
 
     async fn extend_or_take(&self, id: AccountId, known: Option<(LeaseId, i64)>, amount: Nanos) -> Result<Grant, DbErr> {
         let txn = self.db.begin().await?;
-        let Some(row) = txn.query_one_raw(sql(&txn, "SELECT credits, debits FROM balance WHERE account_id = $1 FOR UPDATE", [id.0.into()])).await?
+        let Some(row) =
+            txn.query_one_raw(sql(&txn, "SELECT credits, debits FROM balance WHERE account_id = $1 FOR UPDATE", [id.0.into()])).await?
         else {
             return Ok(Grant::Refused { remaining: Nanos(0) });
         };
@@ -221,7 +222,8 @@ impl Limits {
 
     /// Gives back the leases that no call used for `idle`. At a soft stop with zero: all that are not in flight.
     pub async fn give_back(&self, idle: Duration) {
-        let accounts: Vec<_> = self.accounts.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(id, account)| (*id, account.clone())).collect();
+        let accounts: Vec<_> =
+            self.accounts.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(id, account)| (*id, account.clone())).collect();
         for (id, account) in accounts {
             let Ok(_turn) = account.refill.try_lock() else { continue };
             let lease = {
@@ -280,7 +282,8 @@ fn sql<const N: usize>(txn: &DatabaseTransaction, text: &str, values: [sea_orm::
 
 /// True when the lease is still there and now lives on for its whole life.
 async fn extend_life(txn: &DatabaseTransaction, lease: LeaseId) -> Result<bool, DbErr> {
-    let statement = "UPDATE lease SET expires_at = clock_timestamp() + $2 * interval '1 second' WHERE id = $1 AND expires_at > clock_timestamp()";
+    let statement =
+        "UPDATE lease SET expires_at = clock_timestamp() + $2 * interval '1 second' WHERE id = $1 AND expires_at > clock_timestamp()";
     let extended = txn.execute_raw(sql(txn, statement, [lease.0.into(), (LIFETIME.as_secs() as i64).into()])).await?;
     Ok(extended.rows_affected() == 1)
 }
@@ -294,7 +297,8 @@ async fn available_in(txn: &DatabaseTransaction, id: AccountId) -> Result<i64, D
 /// Takes back what dead replicas held of one account. The caller holds the balance's lock: every path takes it before a
 /// lease's, so that no two wait for each other.
 pub(super) async fn reclaim_in(txn: &DatabaseTransaction, id: AccountId) -> Result<(), DbErr> {
-    let statement = "WITH gone AS (DELETE FROM lease WHERE account_id = $1 AND expires_at <= clock_timestamp() RETURNING amount - used AS rest)
+    let statement =
+        "WITH gone AS (DELETE FROM lease WHERE account_id = $1 AND expires_at <= clock_timestamp() RETURNING amount - used AS rest)
                      UPDATE balance SET held = held - sums.rest
                      FROM (SELECT sum(rest)::bigint AS rest FROM gone HAVING count(*) > 0) AS sums WHERE account_id = $1";
     txn.execute_raw(sql(txn, statement, [id.0.into()])).await.map(|_| ())

@@ -36,7 +36,13 @@ pub struct Totals {
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn grouped(db: &impl ConnectionTrait, account: AccountId, from: entity::Time, to: entity::Time, by: GroupBy) -> Result<Vec<Group>, DbErr> {
+pub async fn grouped(
+    db: &impl ConnectionTrait,
+    account: AccountId,
+    from: entity::Time,
+    to: entity::Time,
+    by: GroupBy,
+) -> Result<Vec<Group>, DbErr> {
     let name = match by {
         GroupBy::Day => "to_char(hour AT TIME ZONE 'UTC', 'YYYY-MM-DD')",
         GroupBy::Model => "model",
@@ -61,7 +67,12 @@ pub async fn grouped(db: &impl ConnectionTrait, account: AccountId, from: entity
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn by_day(db: &impl ConnectionTrait, account: AccountId, from: NaiveDate, to: NaiveDate) -> Result<Vec<(NaiveDate, Totals)>, DbErr> {
+pub async fn by_day(
+    db: &impl ConnectionTrait,
+    account: AccountId,
+    from: NaiveDate,
+    to: NaiveDate,
+) -> Result<Vec<(NaiveDate, Totals)>, DbErr> {
     let midnight = |day: NaiveDate| day.and_time(chrono::NaiveTime::MIN).and_utc();
     let groups = grouped(db, account, midnight(from), midnight(to), GroupBy::Day).await?;
     let none = Totals { events: 0, quantity: 0, amount: Nanos(0) };
@@ -91,7 +102,13 @@ pub async fn totals(db: &impl ConnectionTrait, account: AccountId, period: Perio
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn events(db: &impl ConnectionTrait, account: AccountId, limit: u64, after: Option<EventId>, before: Option<EventId>) -> Result<Vec<usage_event::Model>, DbErr> {
+pub async fn events(
+    db: &impl ConnectionTrait,
+    account: AccountId,
+    limit: u64,
+    after: Option<EventId>,
+    before: Option<EventId>,
+) -> Result<Vec<usage_event::Model>, DbErr> {
     let mut query = usage_event::Entity::of(account).limit(limit);
     if let Some(id) = after {
         query = query.filter(usage_event::Column::Id.lt(id));

@@ -4,7 +4,10 @@ use chrono::Months;
 use entity::ids::AccountId;
 use entity::{idempotency, lease};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait as _, ConnectionTrait as _, DatabaseConnection, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _, Statement, TransactionTrait as _};
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait as _, DatabaseConnection, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _, Statement,
+    TransactionTrait as _,
+};
 
 use super::limits;
 
@@ -23,7 +26,8 @@ pub async fn run(db: &DatabaseConnection, now: entity::Time) -> Result<(), DbErr
 async fn ensure_partitions(db: &DatabaseConnection, now: entity::Time) -> Result<(), DbErr> {
     for ahead in 0..3 {
         let month = now + Months::new(ahead);
-        db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), "SELECT ensure_usage_partition($1)", [month.into()])).await?;
+        db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), "SELECT ensure_usage_partition($1)", [month.into()]))
+            .await?;
     }
     Ok(())
 }

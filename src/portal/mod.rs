@@ -21,6 +21,7 @@ mod signup;
 mod theme;
 mod usage;
 mod verify;
+mod webhooks;
 
 use std::panic::AssertUnwindSafe;
 
@@ -55,11 +56,14 @@ pub fn routes(app: &App) -> impl Endpoint<Output = Response> + 'static {
         .at("/app/usage", get(usage::get))
         .at("/app/usage.csv", get(usage::csv))
         .at("/app/billing", get(billing::get))
-        .at("/app/billing/top-up", post(billing::start))
+        .at("/app/billing/top-up", get(to_billing).post(billing::start))
         .at("/app/invoices", get(invoices::get))
         .at("/app/invoices/:id", get(invoice::get))
         .at("/app/invoices/:id/pdf", get(invoice::pdf))
         .at("/app/invoices/:id/export", get(invoice::export))
+        .at("/app/webhooks", get(webhooks::get).post(webhooks::add))
+        .at("/app/webhooks/:id/test", post(webhooks::test))
+        .at("/app/webhooks/:id/remove", post(webhooks::remove))
         .at("/app/settings", get(settings::get))
         .at("/a/*path", get(assets::serve).head(assets::serve))
         .at("/favicon.ico", get(favicon))
@@ -84,6 +88,12 @@ pub fn routes(app: &App) -> impl Endpoint<Output = Response> + 'static {
 #[handler]
 fn favicon() -> Redirect {
     Redirect::temporary(assets::asset("logo.svg"))
+}
+
+/// A refused top-up is shown at the form's own address; reloading that leads back to the page.
+#[handler]
+fn to_billing() -> Redirect {
+    Redirect::see_other("/app/billing")
 }
 
 /// POST → 303 → GET.

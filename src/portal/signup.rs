@@ -2,14 +2,16 @@
 
 use askama::Template;
 use entity::account::Mode;
+use poem::http::StatusCode;
 use poem::web::Data;
-use poem::{IntoResponse as _, Response, handler};
+use poem::{IntoResponse as _, Request, Response, handler};
 use serde::Deserialize;
 
 use super::error::PortalError;
 use super::see;
 use crate::accounts::sign_up::{SignUp, SignUpError, sign_up};
 use crate::app::App;
+use crate::web::client_ip;
 use crate::web::form::{FieldErrors, Form};
 use crate::web::page::{Page, Shell};
 
@@ -47,8 +49,13 @@ pub async fn get(shell: Shell) -> Response {
 
 /// Signs up; the rest happens in the mail.
 #[handler]
-pub async fn post(app: Data<&App>, shell: Shell, Form(fields): Form<Fields>) -> Result<Response, PortalError> {
+pub async fn post(app: Data<&App>, shell: Shell, request: &Request, Form(fields): Form<Fields>) -> Result<Response, PortalError> {
     let Fields { email, company, password } = fields;
+    // Each sign-up hashes a password and mails a letter: one address of the network gets so many and then has to wait.
+    if let Err(wait) = app.throttle.count(&format!("signup:{}", client_ip::of(request))) {
+        let errors = FieldErrors::one("email", format!("Too many sign-ups from here. Please wait {} seconds.", wait.as_secs() + 1));
+        return Ok(Page(SignUpPage { shell, email, company, errors }).with(StatusCode::TOO_MANY_REQUESTS));
+    }
     // What the payment provider moves is what the account is made of.
     let mode = if app.config.stripe.is_live() { Mode::Live } else { Mode::Test };
     let form = SignUp { email, password, company, mode };

@@ -48,7 +48,12 @@ pub async fn deliver(db: &DatabaseConnection, job: DeliverWebhook, allow_private
     problem.map_or(Ok(()), |problem| Err(Failure::Retry(problem)))
 }
 
-async fn send(delivery: &webhook_delivery::Model, endpoint: &webhook_endpoint::Model, allow_private: bool, now: entity::Time) -> Result<u16, String> {
+async fn send(
+    delivery: &webhook_delivery::Model,
+    endpoint: &webhook_endpoint::Model,
+    allow_private: bool,
+    now: entity::Time,
+) -> Result<u16, String> {
     let url = outbound::parse(&endpoint.url, allow_private).map_err(|refused| refused.to_string())?;
     let client = outbound::client_for(&url, allow_private).await.map_err(|refused| refused.to_string())?;
     let (id, payload, timestamp) = (delivery.id.to_string(), delivery.payload.to_string(), now.timestamp());

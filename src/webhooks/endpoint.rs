@@ -2,7 +2,9 @@
 
 use entity::ids::{AccountId, EndpointId};
 use entity::{webhook_delivery, webhook_endpoint};
-use sea_orm::{ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+};
 
 use super::sign;
 use crate::platform::outbound::{self, Refused};
@@ -25,7 +27,13 @@ pub enum AddError {
 ///
 /// # Errors
 /// See [`AddError`].
-pub async fn add_in(txn: &impl ConnectionTrait, account: AccountId, url: &str, allow_private: bool, now: entity::Time) -> Result<webhook_endpoint::Model, AddError> {
+pub async fn add_in(
+    txn: &impl ConnectionTrait,
+    account: AccountId,
+    url: &str,
+    allow_private: bool,
+    now: entity::Time,
+) -> Result<webhook_endpoint::Model, AddError> {
     let url = outbound::parse(url.trim(), allow_private)?;
     if list(txn, account).await?.len() >= MAX_ENDPOINTS {
         return Err(AddError::TooMany);

@@ -39,26 +39,45 @@ impl Event {
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn emit_in(txn: &impl ConnectionTrait, account: AccountId, event: Event, data: serde_json::Value, now: entity::Time) -> Result<(), DbErr> {
+pub async fn emit_in(
+    txn: &impl ConnectionTrait,
+    account: AccountId,
+    event: Event,
+    data: serde_json::Value,
+    now: entity::Time,
+) -> Result<(), DbErr> {
     let endpoints = webhook_endpoint::Entity::of(account).filter(webhook_endpoint::Column::DisabledAt.is_null()).all(txn).await?;
     for endpoint in endpoints {
-        let id = DeliveryId::new();
-        let payload = serde_json::json!({ "type": event.as_str(), "timestamp": now.to_rfc3339(), "data": data });
-        webhook_delivery::Entity::insert(webhook_delivery::ActiveModel {
-            id: Set(id),
-            account_id: Set(account),
-            endpoint_id: Set(endpoint.id),
-            event: Set(event.as_str().into()),
-            payload: Set(payload),
-            attempts: Set(0),
-            last_status: Set(None),
-            last_error: Set(None),
-            created_at: Set(now),
-            delivered_at: Set(None),
-        })
-        .exec_without_returning(txn)
-        .await?;
-        queue::enqueue_in(txn, &deliver::DeliverWebhook { delivery: id }, None, now).await?;
+        send_in(txn, &endpoint, event, data.clone(), now).await?;
     }
     Ok(())
+}
+
+/// Tells one endpoint, in the caller's transaction.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn send_in(
+    txn: &impl ConnectionTrait,
+    endpoint: &webhook_endpoint::Model,
+    event: Event,
+    data: serde_json::Value,
+    now: entity::Time,
+) -> Result<(), DbErr> {
+    let id = DeliveryId::new();
+    webhook_delivery::Entity::insert(webhook_delivery::ActiveModel {
+        id: Set(id),
+        account_id: Set(endpoint.account_id),
+        endpoint_id: Set(endpoint.id),
+        event: Set(event.as_str().into()),
+        payload: Set(serde_json::json!({ "type": event.as_str(), "timestamp": now.to_rfc3339(), "data": data })),
+        attempts: Set(0),
+        last_status: Set(None),
+        last_error: Set(None),
+        created_at: Set(now),
+        delivered_at: Set(None),
+    })
+    .exec_without_returning(txn)
+    .await?;
+    queue::enqueue_in(txn, &deliver::DeliverWebhook { delivery: id }, None, now).await
 }

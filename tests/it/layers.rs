@@ -106,7 +106,8 @@ fn only_the_torch_room_names_tch_and_only_surfaces_name_poem() {
         let inside = file.strip_prefix(&src).expect("the file is in src").display().to_string();
         let text = fs::read_to_string(&file).expect("sources are text");
         let tch = text.contains("tch::") && !inside.starts_with("vision/torch") && !inside.starts_with("vision/train");
-        let may_poem = ["api/", "portal/", "admin/", "inbound/", "sandbox/", "web/", "server.rs"].iter().any(|room| inside.starts_with(room));
+        let may_poem =
+            ["api/", "portal/", "admin/", "inbound/", "sandbox/", "web/", "server.rs"].iter().any(|room| inside.starts_with(room));
         if tch || (text.contains("poem::") && !may_poem) {
             wrong.push(inside);
         }

@@ -12,3 +12,4 @@ mod openapi;
 mod portal;
 mod sandbox;
 mod vision;
+mod webhooks;

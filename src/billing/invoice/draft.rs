@@ -156,7 +156,7 @@ async fn tally(txn: &impl ConnectionTrait, period: PeriodId) -> Result<BTreeMap<
             let record = EventRecord::of(event);
             let tally = tallies.entry(record.price_id.clone()).or_default();
             tally.quantity = tally.quantity.checked_add(event.quantity).ok_or(Overflow)?;
-            tally.amount = tally.amount.add(event.amount_nanos)?;
+            tally.amount = tally.amount.checked_add(event.amount_nanos)?;
             tally.events += 1;
             tally.digest.update(&record);
         }

@@ -122,9 +122,9 @@ async fn book_in(
     now: Time,
 ) -> Result<(), DraftError> {
     let lines = invoice_line::Entity::of(invoice).all(txn).await?;
-    let exact = lines.iter().try_fold(Nanos(0), |sum, line| sum.add(line.exact_nanos))?;
-    let owed = exact.sub(totals.burnt)?;
-    let residue = totals.total.nanos(account.exponent())?.sub(owed)?;
+    let exact = lines.iter().try_fold(Nanos(0), |sum, line| sum.checked_add(line.exact_nanos))?;
+    let owed = exact.checked_sub(totals.burnt)?;
+    let residue = totals.total.nanos(account.exponent())?.checked_sub(owed)?;
     let receivable = (Some(account.id), Code::Receivable);
     let reference = invoice.id.to_string();
     let bookings = [

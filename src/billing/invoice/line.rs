@@ -71,7 +71,7 @@ impl Line {
             quantity,
             exact,
             amount,
-            rounding: amount.nanos(exponent)?.sub(exact)?,
+            rounding: amount.nanos(exponent)?.checked_sub(exact)?,
             events,
             events_digest,
         })
@@ -89,7 +89,7 @@ pub fn totals(lines: &[Line], available: Nanos, exponent: u32) -> Result<Totals,
         subtotal = subtotal.checked_add(line.amount.0).ok_or(Overflow)?;
         if line.kind == Kind::Usage {
             usage_minor = usage_minor.checked_add(line.amount.0).ok_or(Overflow)?;
-            usage = usage.add(line.exact)?;
+            usage = usage.checked_add(line.exact)?;
         }
     }
     let burnt = usage.min(available).max(Nanos(0));

@@ -37,7 +37,7 @@ pub async fn preview(db: &DatabaseConnection, account: &account::Model) -> Resul
         let own = || rollups.iter().filter(|row| row.price_id == price.id);
         let counts = (own().map(|row| row.quantity).sum(), own().map(|row| row.events).sum());
         if counts.1 > 0 {
-            let exact = own().try_fold(Nanos(0), |sum, row| sum.add(row.amount_nanos)).map_err(overflow)?;
+            let exact = own().try_fold(Nanos(0), |sum, row| sum.checked_add(row.amount_nanos)).map_err(overflow)?;
             lines.push(Line::usage(price.description.clone(), price.id, counts, exact, Vec::new(), exponent).map_err(overflow)?);
         }
     }

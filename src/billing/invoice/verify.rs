@@ -67,7 +67,7 @@ fn check_line(export: &Export, line: &LineRecord, events: &[&EventRecord], expon
         None => line.exact_nanos,
     };
     let amount = Nanos(exact).round(exponent);
-    let rounding = amount.nanos(exponent)?.sub(Nanos(exact))?;
+    let rounding = amount.nanos(exponent)?.checked_sub(Nanos(exact))?;
     same_line(line, "exact amount in nanos", line.exact_nanos, exact)?;
     same_line(line, "amount", line.amount_minor, amount.0)?;
     same_line(line, "rounding in nanos", line.rounding_nanos, rounding.0)
@@ -84,7 +84,7 @@ fn add_up(export: &Export, line: &LineRecord, price: &str, events: &[&EventRecor
         check_event(event, tiers)?;
         digest.update(event);
         quantity = quantity.checked_add(event.quantity).ok_or(Overflow)?;
-        sum = sum.add(Nanos(event.amount_nanos))?;
+        sum = sum.checked_add(Nanos(event.amount_nanos))?;
     }
     check_order(&own)?;
     same_line(line, "number of events", line.events, own.len() as i64)?;

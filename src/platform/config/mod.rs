@@ -171,9 +171,17 @@ mod tests {
             (&[("LENSMETER_SECRET", "short")], "", "server.secret (LENSMETER_SECRET): expected at least 32 characters"),
             (&[("LENSMETER_LISTEN", "nowhere")], "", "server.listen (LENSMETER_LISTEN): expected an address such as 127.0.0.1:8080"),
             (&[("LENSMETER_PUBLIC_URL", "ftp://x")], "", "server.public_url (LENSMETER_PUBLIC_URL): expected an http or https URL"),
-            (&[("LENSMETER_DATABASE_CONNECTIONS", "many")], "", "database.max_connections (LENSMETER_DATABASE_CONNECTIONS): expected a whole number"),
+            (
+                &[("LENSMETER_DATABASE_CONNECTIONS", "many")],
+                "",
+                "database.max_connections (LENSMETER_DATABASE_CONNECTIONS): expected a whole number",
+            ),
             (&[("LENSMETER_DEVICE", "gpu")], "", "vision.device (LENSMETER_DEVICE): expected auto, cpu or cuda:N"),
-            (&[("STRIPE_SECRET_KEY", "pk_test_1")], "", "stripe.secret_key (STRIPE_SECRET_KEY): expected a key that starts with sk_ or rk_"),
+            (
+                &[("STRIPE_SECRET_KEY", "pk_test_1")],
+                "",
+                "stripe.secret_key (STRIPE_SECRET_KEY): expected a key that starts with sk_ or rk_",
+            ),
             (&[("SMTP_URL_FILE", "/nowhere/at/all")], "SMTP_URL", "SMTP_URL_FILE: cannot read /nowhere/at/all"),
         ] {
             let error = load(changes, without).unwrap_err();
@@ -183,7 +191,9 @@ mod tests {
 
     #[test]
     fn an_unknown_key_in_the_file_is_refused() {
-        let error = Config::from_sources("[server]\nlissten = \"x\"", |name| WHOLE.iter().find(|(known, _)| *known == name).map(|(_, v)| v.to_string()));
+        let error = Config::from_sources("[server]\nlissten = \"x\"", |name| {
+            WHOLE.iter().find(|(known, _)| *known == name).map(|(_, v)| v.to_string())
+        });
         assert!(error.unwrap_err().to_string().contains("lissten"));
     }
 

@@ -4,7 +4,10 @@ mod transport;
 
 use entity::ids::{AccountId, MailId};
 use entity::{mail, mail_attachment};
-use sea_orm::{ActiveValue::Set, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait as _, QueryFilter as _, ColumnTrait as _, QueryOrder as _};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait as _, PaginatorTrait as _,
+    QueryFilter as _, QueryOrder as _,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::platform::queue::{self, Failure, Job, Outcome};
@@ -48,7 +51,13 @@ impl Job for SendMail {
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn post_in(txn: &impl ConnectionTrait, account: Option<AccountId>, recipient: &str, letter: Letter, now: entity::Time) -> Result<MailId, DbErr> {
+pub async fn post_in(
+    txn: &impl ConnectionTrait,
+    account: Option<AccountId>,
+    recipient: &str,
+    letter: Letter,
+    now: entity::Time,
+) -> Result<MailId, DbErr> {
     let id = MailId::new();
     mail::Entity::insert(mail::ActiveModel {
         id: Set(id),
@@ -76,6 +85,14 @@ pub async fn post_in(txn: &impl ConnectionTrait, account: Option<AccountId>, rec
     }
     queue::enqueue_in(txn, &SendMail { mail: id }, None, now).await?;
     Ok(id)
+}
+
+/// How many mails were written to an address since an instant.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn count_since(db: &impl ConnectionTrait, recipient: &str, since: entity::Time) -> Result<u64, DbErr> {
+    mail::Entity::find().filter(mail::Column::Recipient.eq(recipient)).filter(mail::Column::CreatedAt.gt(since)).count(db).await
 }
 
 /// Runs [`SendMail`]. A crash between the server's 250 and our note sends the letter twice, under the same Message-ID.

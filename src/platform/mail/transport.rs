@@ -48,7 +48,8 @@ impl Mailer {
         let alternative = MultiPart::alternative_plain_html(row.text_body.clone(), row.html_body.clone());
         let mut body = MultiPart::mixed().multipart(alternative);
         for attachment in attachments {
-            let part: SinglePart = Attachment::new(attachment.filename).body(attachment.content, ContentType::parse(&attachment.content_type)?);
+            let part: SinglePart =
+                Attachment::new(attachment.filename).body(attachment.content, ContentType::parse(&attachment.content_type)?);
             body = body.singlepart(part);
         }
         Ok(Message::builder()

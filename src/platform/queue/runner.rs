@@ -124,7 +124,13 @@ fn backoff(attempts: i32) -> TimeDelta {
     TimeDelta::seconds(4i64.pow(attempts.clamp(1, 8) as u32 - 1).min(6 * 3600))
 }
 
-async fn put_back(db: &DatabaseConnection, id: entity::ids::QueueJobId, run_at: entity::Time, park: bool, error: &str) -> Result<(), DbErr> {
+async fn put_back(
+    db: &DatabaseConnection,
+    id: entity::ids::QueueJobId,
+    run_at: entity::Time,
+    park: bool,
+    error: &str,
+) -> Result<(), DbErr> {
     let state = if park { "parked" } else { "ready" };
     let statement = Statement::from_sql_and_values(
         db.get_database_backend(),

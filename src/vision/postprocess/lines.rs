@@ -8,16 +8,40 @@ const SURE: f32 = 0.4;
 /// One connected core of text.
 #[derive(Clone, Copy, Debug)]
 pub struct Line {
-    /// Corners of the whole line, clockwise from its top left, in frame pixels.
-    pub quad: [[f32; 2]; 4],
-    /// Mean of the mask over the core, 0 to 1.
-    pub score: f32,
+    /// Middle of the line, in frame pixels.
+    pub middle: [f32; 2],
     /// Direction of the line, radians clockwise from the x axis, within a quarter turn either way.
     pub angle: f32,
-    /// Length of the line in pixels.
-    pub long: f32,
-    /// Height of the line in pixels.
+    /// Length of the core in pixels: the line's, less a quarter of its height at each end.
+    pub core: f32,
+    /// Height of the line in pixels, as the thickness of its core tells it: rough for small print.
     pub high: f32,
+}
+
+impl Line {
+    /// Length of the line in pixels if it is `high` pixels high.
+    #[must_use]
+    pub fn long(&self, high: f32) -> f32 {
+        self.core + high / 2.
+    }
+
+    /// Corners of the line if it is `high` pixels high and lies `off` pixels beside its core, clockwise from its top left.
+    #[must_use]
+    pub fn quad(&self, high: f32, off: f32) -> [[f32; 2]; 4] {
+        let [x, y] = self.middle;
+        let (sin, cos) = self.angle.sin_cos();
+        turned([x - off * sin, y + off * cos], self.angle, self.long(high), high)
+    }
+}
+
+/// Corners of a rectangle about `middle`, clockwise from its own top left, turned by `angle`.
+#[must_use]
+pub fn turned([x, y]: [f32; 2], angle: f32, long: f32, high: f32) -> [[f32; 2]; 4] {
+    let (sin, cos) = angle.sin_cos();
+    [(-1., -1.), (1., -1.), (1., 1.), (-1., 1.)].map(|(u, v)| {
+        let (a, b) = (u * long / 2., v * high / 2.);
+        [x + a * cos - b * sin, y + a * sin + b * cos]
+    })
 }
 
 /// The cores, and for each mask cell the number of its core.
@@ -47,7 +71,7 @@ impl Lines {
             stack.push(start);
             while let Some(at) = stack.pop() {
                 let (x, y) = (at % columns, at / columns);
-                core.add(x as f64, y as f64, f64::from(mask[at]));
+                core.add(x as f64, y as f64);
                 let neighbours = [
                     (x > 0).then(|| at - 1),
                     (x + 1 < columns).then(|| at + 1),
@@ -82,7 +106,6 @@ impl Lines {
 #[derive(Default)]
 struct Core {
     n: f64,
-    score: f64,
     x: f64,
     y: f64,
     xx: f64,
@@ -92,9 +115,8 @@ struct Core {
 }
 
 impl Core {
-    fn add(&mut self, x: f64, y: f64, score: f64) {
+    fn add(&mut self, x: f64, y: f64) {
         self.n += 1.;
-        self.score += score;
         self.x += x;
         self.y += y;
         self.xx += x * x;
@@ -116,22 +138,10 @@ impl Core {
         let core_long = last - first + 1.;
         let thick = self.n / core_long;
         let stride = f64::from(STRIDE);
-        // The core was painted half as high as its line and a quarter of the height short at each end.
-        let high = 2. * thick * stride;
-        let long = core_long * stride + high / 2.;
         let middle = (first + last) / 2.;
-        let (cx, cy) = ((mx + middle * cos + 0.5) * stride, (my + middle * sin + 0.5) * stride);
-        let corner = |u: f64, v: f64| {
-            let (a, b) = (u * long / 2., v * high / 2.);
-            [(cx + a * cos - b * sin) as f32, (cy + a * sin + b * cos) as f32]
-        };
-        Line {
-            quad: [corner(-1., -1.), corner(1., -1.), corner(1., 1.), corner(-1., 1.)],
-            score: (self.score / self.n) as f32,
-            angle: angle as f32,
-            long: long as f32,
-            high: high as f32,
-        }
+        let centre = [mx + middle * cos, my + middle * sin].map(|v| ((v + 0.5) * stride) as f32);
+        // The core was painted half as high as its line and a quarter of the height short at each end.
+        Line { middle: centre, angle: angle as f32, core: (core_long * stride) as f32, high: (2. * thick * stride) as f32 }
     }
 }
 
@@ -148,8 +158,9 @@ mod tests {
         }
         let found = Lines::find(&mask, 64, 16);
         let line = found.lines[0];
-        assert!((line.high - 16.).abs() < 0.1 && (line.long - 208.).abs() < 0.1, "{line:?}");
-        assert!((line.quad[0][0] - 20.).abs() < 0.1 && (line.quad[0][1] - 24.).abs() < 0.1, "{line:?}");
+        assert!((line.high - 16.).abs() < 0.1 && (line.long(16.) - 208.).abs() < 0.1, "{line:?}");
+        let corner = line.quad(line.high, 0.)[0];
+        assert!((corner[0] - 20.).abs() < 0.1 && (corner[1] - 24.).abs() < 0.1, "{corner:?}");
         assert!(found.at(100., 32.).is_some() && found.at(100., 8.).is_none());
     }
 

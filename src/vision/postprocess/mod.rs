@@ -10,7 +10,7 @@
 mod lines;
 mod nms;
 
-use lines::{Line, Lines};
+use lines::{Line, Lines, turned};
 pub use nms::overlap;
 use nms::{Candidate, candidates, overlap_of, suppress, vote};
 
@@ -60,13 +60,23 @@ pub struct Thresholds {
     pub iou: f32,
 }
 
+/// What the classes of a model are.
+#[derive(Clone, Copy, Debug)]
+pub struct Kinds {
+    /// How many there are.
+    pub classes: usize,
+    /// Lines of text. All other classes are codes and share one pool.
+    pub text: Option<usize>,
+    /// Barcodes: long ones are seen in pieces, which are joined.
+    pub bars: Option<usize>,
+}
+
 /// Everything found on a frame whose picture part is `width` x `height` pixels, best first.
 ///
-/// `text` is the class of text lines, if the model has one; all others are codes and share one pool.
 #[must_use]
-pub fn shapes(maps: &Maps, classes: usize, text: Option<usize>, size: (usize, usize), limits: Thresholds) -> Vec<Shape> {
+pub fn shapes(maps: &Maps, kinds: Kinds, size: (usize, usize), limits: Thresholds) -> Vec<Shape> {
     let mut pool: Vec<Candidate> =
-        (0..classes).filter(|&class| Some(class) != text).flat_map(|class| candidates(maps, class, FLOOR)).collect();
+        (0..kinds.classes).filter(|&class| Some(class) != kinds.text).flat_map(|class| candidates(maps, class, FLOOR)).collect();
     pool.sort_by(|a, b| b.score.total_cmp(&a.score));
     let clash = |a: &Candidate, b: &Candidate| {
         let (iou, inside) = overlap(a.rect, b.rect);
@@ -75,7 +85,10 @@ pub fn shapes(maps: &Maps, classes: usize, text: Option<usize>, size: (usize, us
     let codes = suppress(&pool, clash);
     let codes = codes.iter().map(|c| Shape { class: c.class, score: c.score, rect: vote(c, &of_class(&pool, c)).rect, quad: None });
     let mut found: Vec<Shape> = codes.collect();
-    if let Some(text) = text {
+    if let Some(bars) = kinds.bars {
+        join(&mut found, bars);
+    }
+    if let Some(text) = kinds.text {
         let sure: Vec<[f32; 4]> = found.iter().filter(|code| code.score > SURE_CODE).map(|code| code.rect).collect();
         let in_code = |line: &Shape| sure.iter().any(|code| covered(line.rect, *code) > 0.7);
         found.extend(text_lines(maps, text, limits.iou).into_iter().filter(|line| !in_code(line)));
@@ -92,6 +105,32 @@ pub fn shapes(maps: &Maps, classes: usize, text: Option<usize>, size: (usize, us
 
 fn of_class(pool: &[Candidate], like: &Candidate) -> Vec<Candidate> {
     pool.iter().filter(|c| c.class == like.class).copied().collect()
+}
+
+/// Joins boxes of one barcode: they overlap, and one edge of both runs along the same two lines.
+fn join(found: &mut Vec<Shape>, bars: usize) {
+    let mut i = 0;
+    while i < found.len() {
+        let same = |j: &usize| found[*j].class == bars && found[i].class == bars && in_line(found[i].rect, found[*j].rect);
+        let Some(j) = (i + 1..found.len()).find(same) else {
+            i += 1;
+            continue;
+        };
+        let other = found.remove(j).rect;
+        let [x0, y0, x1, y1] = found[i].rect;
+        found[i].rect = [x0.min(other[0]), y0.min(other[1]), x1.max(other[2]), y1.max(other[3])];
+        // The joined box may now reach one that was passed over.
+        i = 0;
+    }
+}
+
+fn in_line(a: [f32; 4], b: [f32; 4]) -> bool {
+    let shared = |axis: usize| {
+        let (inner, outer) = (a[axis + 2].min(b[axis + 2]) - a[axis].max(b[axis]), a[axis + 2].max(b[axis + 2]) - a[axis].min(b[axis]));
+        inner / outer.max(1.)
+    };
+    let (across, down) = (shared(0), shared(1));
+    across.min(down) > 0.1 && across.max(down) > 0.75
 }
 
 /// The share of `inner` that lies in `outer`.
@@ -118,50 +157,72 @@ fn text_lines(maps: &Maps, text: usize, iou: f32) -> Vec<Shape> {
 fn boxed(candidate: &Candidate, cores: &Lines) -> Shape {
     let [x0, y0, x1, y1] = candidate.rect;
     let plain = Shape { class: candidate.class, score: candidate.score, rect: candidate.rect, quad: None };
-    let Some(core) = cores.at((x0 + x1) / 2., (y0 + y1) / 2.) else { return plain };
-    let (sin, cos) = (core.angle.sin().abs(), core.angle.cos().abs());
-    // The hull of a long x high rectangle at that angle is this box: w = l cos + h sin, h' = l sin + h cos.
-    let (w, h, mix) = (x1 - x0, y1 - y0, cos * cos - sin * sin);
-    if sin * core.long < TILT || core.long < core.high * 2.5 || mix.abs() < 0.2 {
+    let middle = [(x0 + x1) / 2., (y0 + y1) / 2.];
+    let Some(core) = cores.at(middle[0], middle[1]) else { return plain };
+    let long = core.long(core.high);
+    if core.angle.sin().abs() * long < TILT || long < core.high * 2.5 {
         return plain;
     }
-    let (long, high) = ((w * cos - h * sin) / mix, (h * cos - w * sin) / mix);
-    if long < 2. || high < 2. {
-        return plain;
+    match sides_of(candidate.rect, core.angle) {
+        Some((long, high)) => Shape { quad: Some(turned(middle, core.angle, long, high)), ..plain },
+        None => plain,
     }
-    let (s, c) = core.angle.sin_cos();
-    let corner = |u: f32, v: f32| {
-        let (a, b) = (u * long / 2., v * high / 2.);
-        [(x0 + x1) / 2. + a * c - b * s, (y0 + y1) / 2. + a * s + b * c]
-    };
-    Shape { quad: Some([corner(-1., -1.), corner(1., -1.), corner(1., 1.), corner(-1., 1.)]), ..plain }
 }
 
-/// A long core takes the place of the boxes whose middle lies in it, with the best of their scores.
+/// Length and height of the rectangle, turned by `angle`, whose hull is `rect`: w = l cos + h sin, h' = l sin + h cos.
+/// None near 45 degrees, where the hull does not tell them apart.
+fn sides_of(rect: [f32; 4], angle: f32) -> Option<(f32, f32)> {
+    let (sin, cos) = (angle.sin().abs(), angle.cos().abs());
+    let (w, h, mix) = (rect[2] - rect[0], rect[3] - rect[1], cos * cos - sin * sin);
+    let (long, high) = ((w * cos - h * sin) / mix, (h * cos - w * sin) / mix);
+    (mix.abs() > 0.2 && long > 2. && high > 2.).then_some((long, high))
+}
+
+/// A long core takes the place of the boxes whose middle lies in it, with the best of their scores. Its ends are the
+/// core's; its height and its place across are the boxes', which see thickness better than a mask of 4-pixel cells.
 fn replace_by_cores(lines: &mut Vec<Shape>, cores: &Lines, text: usize) {
-    for core in cores.lines.iter().filter(|core| core.long > core.high * LONG) {
+    for core in cores.lines.iter().filter(|core| core.core > core.high.min(60.) * LONG / 2.) {
         let (inside, outside): (Vec<Shape>, Vec<Shape>) = lines.iter().partition(|line| within(line, core));
         let Some(score) = inside.iter().map(|line| line.score).max_by(f32::total_cmp) else { continue };
-        let xs = core.quad.map(|p| p[0]);
-        let ys = core.quad.map(|p| p[1]);
-        let low = |v: [f32; 4]| v.into_iter().fold(f32::MAX, f32::min);
-        let top = |v: [f32; 4]| v.into_iter().fold(f32::MIN, f32::max);
+        let (high, off) = across(&inside, core);
+        if core.long(high) < high * LONG {
+            continue;
+        }
+        let quad = core.quad(high, off);
+        let tilted = core.angle.sin().abs() * core.long(high) >= TILT;
         *lines = outside;
-        lines.push(Shape {
-            class: text,
-            score: score.max(core.score.min(0.99)),
-            rect: [low(xs), low(ys), top(xs), top(ys)],
-            quad: Some(core.quad),
-        });
+        lines.push(Shape { class: text, score, rect: hull(&quad), quad: tilted.then_some(quad) });
     }
 }
 
-/// Whether the middle of a box lies on a core, and the box is about as high as it: not a heading over two lines.
+/// Height of a line, and how far it lies beside its core, by the mean over its boxes, the surer the heavier.
+fn across(inside: &[Shape], core: &Line) -> (f32, f32) {
+    let (sin, cos) = core.angle.sin_cos();
+    let (mut high, mut off, mut weight) = (0., 0., 0.);
+    for line in inside {
+        let Some((_, thick)) = sides_of(line.rect, core.angle) else { continue };
+        let [x0, y0, x1, y1] = line.rect;
+        let (dx, dy) = ((x0 + x1) / 2. - core.middle[0], (y0 + y1) / 2. - core.middle[1]);
+        let sure = line.score * line.score;
+        high += thick * sure;
+        off += (dy * cos - dx * sin) * sure;
+        weight += sure;
+    }
+    if weight > 0. { (high / weight, off / weight) } else { (core.high, 0.) }
+}
+
+fn hull(quad: &[[f32; 2]; 4]) -> [f32; 4] {
+    let start = [f32::MAX, f32::MAX, f32::MIN, f32::MIN];
+    quad.iter().fold(start, |[x0, y0, x1, y1], &[x, y]| [x0.min(x), y0.min(y), x1.max(x), y1.max(y)])
+}
+
+/// Whether the middle of a box lies on a core, and the box is not far higher than it: not a heading over two lines.
 fn within(line: &Shape, core: &Line) -> bool {
     let [x0, y0, x1, y1] = line.rect;
-    let middle = [(x0 + x1) / 2., (y0 + y1) / 2.];
-    (0..4).all(|i| {
-        let (a, b) = (core.quad[i], core.quad[(i + 1) % 4]);
-        (b[0] - a[0]) * (middle[1] - a[1]) - (b[1] - a[1]) * (middle[0] - a[0]) >= 0.
-    })
+    let (sin, cos) = core.angle.sin_cos();
+    let (dx, dy) = ((x0 + x1) / 2. - core.middle[0], (y0 + y1) / 2. - core.middle[1]);
+    let (along, beside) = (dx * cos + dy * sin, dy * cos - dx * sin);
+    let reach = core.high.max(8.);
+    let high = sides_of(line.rect, core.angle).map_or(reach, |(_, high)| high);
+    along.abs() < core.long(core.high) / 2. && beside.abs() < reach / 2. && high < reach * 2.5
 }

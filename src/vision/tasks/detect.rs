@@ -3,13 +3,15 @@
 use crate::vision::{
     backend::Maps,
     batcher::Timing,
-    postprocess::{Thresholds, shapes},
+    postprocess::{Kinds, Thresholds, shapes},
     preprocess::Prepared,
     registry::ModelInfo,
 };
 
 /// The class whose shapes are lines of text and get a quad.
 const TEXT_LINE: &str = "text_line";
+/// The class whose shapes are rows of bars.
+const BARCODE: &str = "barcode";
 
 /// What a call may choose; what it leaves out comes from the model.
 #[derive(Clone, Debug, Default)]
@@ -59,14 +61,15 @@ pub struct Detected {
 /// The detections in the maps of a frame.
 #[must_use]
 pub fn detections(model: &ModelInfo, maps: &Maps, prepared: &Prepared, options: &DetectOptions) -> Vec<Detection> {
-    let text = model.classes.iter().position(|class| class == TEXT_LINE);
+    let index = |name: &str| model.classes.iter().position(|class| class == name);
+    let kinds = Kinds { classes: model.classes.len(), text: index(TEXT_LINE), bars: index(BARCODE) };
     let thresholds = Thresholds {
         confidence: options.min_confidence.unwrap_or(model.defaults.min_confidence),
         iou: options.iou.unwrap_or(model.defaults.iou),
     };
     let wanted = |class: &String| options.classes.as_ref().is_none_or(|classes| classes.contains(class));
     let [sx, sy] = prepared.scale;
-    shapes(maps, model.classes.len(), text, (prepared.width, prepared.height), thresholds)
+    shapes(maps, kinds, (prepared.width, prepared.height), thresholds)
         .into_iter()
         .filter(|shape| wanted(&model.classes[shape.class]))
         .take(options.max_results.unwrap_or(model.defaults.max_results))

@@ -13,6 +13,8 @@ const SMALLEST: f32 = 5.;
 const VISIBLE: f32 = 0.35;
 /// Lines lower than this are left out of the mask, neither core nor ground.
 const MASK_SMALLEST: f32 = 5.5;
+/// How much more a code weighs than a line: scenes have thirty lines for each code.
+const CODE_WEIGHT: f32 = 3.;
 /// Mask value of cells that count for nothing.
 pub const IGNORED: u8 = 255;
 
@@ -23,7 +25,7 @@ pub struct Positive {
     pub cell: usize,
     /// Class of its object.
     pub class: usize,
-    /// 1 / sqrt(cells of the object), so that large things do not drown small ones.
+    /// 1 / sqrt(cells of the object), so that large things do not drown small ones; more for codes, which are few.
     pub weight: f32,
     /// Pixels from the cell's centre to the left, top, right and bottom of the box; may be negative.
     pub sides: [f32; 4],
@@ -78,7 +80,8 @@ pub fn targets(scene: &Scene) -> Targets {
         let (class, rect) = boxes[object];
         let (cx, cy) = centre(cell % columns, cell / columns);
         let sides = [cx - rect[0], cy - rect[1], rect[2] - cx, rect[3] - cy];
-        Some(Positive { cell, class, weight: 1. / (counts[object] as f32).sqrt(), sides })
+        let worth = if class == TEXT { 1. } else { CODE_WEIGHT };
+        Some(Positive { cell, class, weight: worth / (counts[object] as f32).sqrt(), sides })
     };
     let positives: Vec<Positive> = owner.iter().enumerate().filter_map(positive).collect();
     ignored.retain(|&cell| owner[cell].is_none());

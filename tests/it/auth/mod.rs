@@ -1,13 +1,13 @@
 //! Who gets in.
 
+use entity::account::Mode;
+use entity::{account, balance, mail, session as session_row};
 use lensmeter::accounts::recovery::{self, ResetError};
 use lensmeter::accounts::sign_up::{self, LinkError, SignUp, SignUpError};
 use lensmeter::auth::key::{self, KeyError, Keys, Scope};
 use lensmeter::auth::session;
 use lensmeter::auth::throttle::Throttle;
 use lensmeter::auth::user::{self, LogInError};
-use entity::account::Mode;
-use entity::{account, balance, mail, session as session_row};
 use sea_orm::{DatabaseConnection, EntityTrait as _, QueryOrder as _};
 
 use crate::support::{db, make};
@@ -59,7 +59,11 @@ async fn a_known_address_gets_a_letter_and_no_second_account() {
 #[tokio::test]
 async fn nonsense_is_refused_before_anything_is_written() {
     let db = db::fresh().await;
-    let bad = [form("nobody"), SignUp { password: "short".into(), ..form("a@example.com") }, SignUp { company: "  ".into(), ..form("a@example.com") }];
+    let bad = [
+        form("nobody"),
+        SignUp { password: "short".into(), ..form("a@example.com") },
+        SignUp { company: "  ".into(), ..form("a@example.com") },
+    ];
     for form in bad {
         let refused = sign_up::sign_up(&db, &form, "http://x", make::start()).await;
         assert!(matches!(refused, Err(SignUpError::Email | SignUpError::Password(_) | SignUpError::Company)), "{refused:?}");
@@ -91,6 +95,20 @@ async fn a_new_password_ends_every_session() {
 }
 
 #[tokio::test]
+async fn a_form_does_not_flood_a_mailbox() {
+    let db = db::fresh().await;
+    make::catalogue(&db).await;
+    for _ in 0..8 {
+        sign_up::sign_up(&db, &form("ada@example.com"), "http://x", make::start()).await.unwrap();
+        recovery::request(&db, "ada@example.com", "http://x", make::start()).await.unwrap();
+    }
+    assert_eq!(mail::Entity::find().all(&*db).await.unwrap().len(), 5);
+    let later = make::start() + chrono::TimeDelta::hours(2);
+    recovery::request(&db, "ada@example.com", "http://x", later).await.unwrap();
+    assert_eq!(mail::Entity::find().all(&*db).await.unwrap().len(), 6);
+}
+
+#[tokio::test]
 async fn guessing_is_slowed_down() {
     let db = db::fresh().await;
     let throttle = Throttle::default();
@@ -111,9 +129,13 @@ async fn only_a_whole_live_key_opens() {
     assert_eq!(keys.authenticate(&text, make::start()).await.unwrap().account.id, account.id);
     assert!(text.starts_with("lm_test_"));
     let swapped = format!("{}_{}", text.rsplit_once('_').unwrap().0, others.rsplit_once('_').unwrap().1);
-    for wrong in ["", "lm_test_", "sk_test_1", &text[..text.len() - 1], &format!("{text}_x"), &swapped, &text.replace("lm_test_", "lm_live_")] {
+    for wrong in
+        ["", "lm_test_", "sk_test_1", &text[..text.len() - 1], &format!("{text}_x"), &swapped, &text.replace("lm_test_", "lm_live_")]
+    {
         assert!(matches!(keys.authenticate(wrong, make::start()).await, Err(KeyError::Invalid)), "{wrong}");
     }
+    keys.flush().await.unwrap();
+    assert_eq!(key::list(&*db, account.id).await.unwrap().iter().filter_map(|key| key.last_used_at).collect::<Vec<_>>(), [make::start()]);
     let elsewhere = Keys::new(db.clone());
     elsewhere.authenticate(&text, make::start()).await.unwrap();
     let stranger = make::account(&db).await;

@@ -40,7 +40,7 @@ async fn use_images(db: &DatabaseConnection, account: &account::Model, calls: i6
     let mut sum = Nanos(0);
     for call in before..before + calls {
         let amount = rating::charge(&price.tiers, call, 1).expect("a price");
-        sum = sum.add(amount).expect("fits");
+        sum = sum.checked_add(amount).expect("fits");
         usage_event::Entity::insert(usage_event::ActiveModel {
             id: Set(EventId::new()),
             account_id: Set(account.id),

@@ -145,7 +145,8 @@ async fn a_poisoned_call_fails_alone() {
     strange.price = PriceId::new();
     strange.quantity = 0;
     let good = customer.usage(&db, &metering, None).await.unwrap();
-    let (poisoned, strange, good) = tokio::join!(metering.writer.commit(poisoned), metering.writer.commit(strange), metering.writer.commit(good));
+    let (poisoned, strange, good) =
+        tokio::join!(metering.writer.commit(poisoned), metering.writer.commit(strange), metering.writer.commit(good));
     assert_eq!((poisoned, strange), (Err(Rejected::Unavailable), Err(Rejected::Unavailable)));
     assert!(good.is_ok());
     let events = usage_event::Entity::find().order_by_asc(usage_event::Column::Id).all(&*db).await.unwrap();

@@ -65,7 +65,10 @@ async fn what_a_dead_replica_held_flows_back() {
     db.execute_unprepared("UPDATE balance SET held = credits - debits").await.unwrap();
     let alive = Metering::start(&db);
     let refused = customer.call(&db, &alive, None).await;
-    assert!(matches!(refused, Err(Refusal::Limit(LimitError::Insufficient { remaining })) if remaining == Nanos(CREDIT - PRICE)), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Refusal::Limit(LimitError::Insufficient { remaining })) if remaining == Nanos(CREDIT - PRICE)),
+        "{refused:?}"
+    );
     db.execute_unprepared("UPDATE lease SET expires_at = clock_timestamp() - interval '1 second'").await.unwrap();
     customer.call(&db, &alive, None).await.unwrap();
     assert_books(&db).await;

@@ -59,7 +59,9 @@ async fn a_known_address_is_answered_like_an_unknown_one() {
         (answer.status, answer.path, text)
     };
     let sign_up = [("company", "Ada & Sons"), ("password", PASSWORD)];
-    for (path, more) in [("/signup", &sign_up[..]), ("/forgot", &[]), ("/verify/resend", &[]), ("/login", &[("password", "not the password")])] {
+    for (path, more) in
+        [("/signup", &sign_up[..]), ("/forgot", &[]), ("/verify/resend", &[]), ("/login", &[("password", "not the password")])]
+    {
         assert_eq!(ask(path, EMAIL, more).await, ask(path, "nobody@example.com", more).await, "{path}");
     }
 }

@@ -23,7 +23,8 @@ async fn a_form_of_another_site_or_of_another_session_is_refused() {
     }
     let stranger = portal.member("eve@example.com").await.get("/app/keys").await.form_token();
     for wrong in [None, Some(""), Some("0".repeat(64).as_str()), Some(stranger.as_str())] {
-        let fields: Vec<_> = [("name", "laptop"), ("scope_infer", "on")].into_iter().chain(wrong.map(|token| ("form_token", token))).collect();
+        let fields: Vec<_> =
+            [("name", "laptop"), ("scope_infer", "on")].into_iter().chain(wrong.map(|token| ("form_token", token))).collect();
         assert_eq!(browser.post("/app/keys", &fields).await.status, 403, "{wrong:?}");
     }
     assert!(browser.get("/app/keys").await.html.contains("No keys yet"), "nothing of it made a key");
@@ -40,13 +41,21 @@ async fn every_page_comes_with_its_policy_and_without_inline_code() {
         assert_eq!(answer.status(), 200, "{path}");
         let headers = answer.headers().clone();
         let policy = headers["content-security-policy"].to_str().expect("text");
-        assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self';") && !policy.contains("unsafe"), "{path}: {policy}");
+        assert!(
+            policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self';") && !policy.contains("unsafe"),
+            "{path}: {policy}"
+        );
         assert_eq!(headers["x-content-type-options"], "nosniff");
         assert!(headers.contains_key("x-request-id"));
         assert_eq!(headers["cache-control"], "no-store", "{path}");
         let html = answer.text().await.expect("a text");
         assert!(!html.contains(" style=") && !html.contains("<script>") && !html.contains(" onclick="), "{path}");
-        for input in html.split("<input ").skip(1).map(|rest| rest.split('>').next().unwrap_or_default()).filter(|input| !input.contains("type=\"hidden\"")) {
+        for input in html
+            .split("<input ")
+            .skip(1)
+            .map(|rest| rest.split('>').next().unwrap_or_default())
+            .filter(|input| !input.contains("type=\"hidden\""))
+        {
             let id = super::between(input, "id=\"", "\"").unwrap_or_else(|| panic!("{path}: an input without id: {input}"));
             assert!(html.contains(&format!("for=\"{id}\"")), "{path}: no label for {id}");
         }

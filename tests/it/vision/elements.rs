@@ -93,6 +93,25 @@ async fn options_choose_what_comes_back() {
 }
 
 #[tokio::test]
+async fn a_batch_gives_what_single_calls_give() {
+    let vision = open();
+    let alone = detect(&vision, "screen.png", &DetectOptions::default()).await.detections;
+    let options = DetectOptions::default();
+    let call = || detect(&vision, "screen.png", &options);
+    let (a, b, c) = tokio::join!(call(), call(), call());
+    assert!(
+        a.timing.compute < a.timing.infer || b.timing.compute < b.timing.infer || c.timing.compute < c.timing.infer,
+        "none shared a batch"
+    );
+    for found in [a, b, c] {
+        assert_eq!(found.detections.len(), alone.len());
+        for (one, other) in found.detections.iter().zip(&alone) {
+            assert!(iou(rect(one), rect(other)) > 0.99 && one.class == other.class, "{one:?} is not {other:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn boxes_lie_inside_the_picture_whatever_its_size() {
     let vision = open();
     let model = vision.find(Task::Detect, Some("elements/1")).expect("it is named so");
