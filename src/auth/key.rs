@@ -201,8 +201,13 @@ impl Keys {
         if !(proved && live && open) {
             return Err(KeyError::Invalid);
         }
-        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(caller.key.id, now);
+        self.note_use(caller.key.id, now);
         Ok(caller)
+    }
+
+    /// Notes that a key was used, where it was not [`authenticate`](Self::authenticate)d by its text.
+    pub fn note_use(&self, key: KeyId, now: entity::Time) {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(key, now);
     }
 
     /// Writes down when keys were last used: now and then, and at a soft stop. A crash loses the seconds since the last.
@@ -234,24 +239,4 @@ async fn load(db: &DatabaseConnection, public_id: &str) -> Result<Option<Arc<Cal
     let Some(key) = api_key::Entity::find().filter(api_key::Column::PublicId.eq(public_id)).one(db).await? else { return Ok(None) };
     let account = account::Entity::find_by_id(key.account_id).one(db).await?;
     Ok(account.map(|account| Arc::new(Caller::new(key, account))))
-}
-
-/// The caller that stands for the portal's playground: a key of the account like any other, listed and revocable, whose
-/// secret nobody was ever told.
-///
-/// # Errors
-/// See [`CreateKeyError`].
-pub async fn playground(
-    db: &DatabaseConnection,
-    account: &account::Model,
-    member: MemberId,
-    now: entity::Time,
-) -> Result<Arc<Caller>, CreateKeyError> {
-    const NAME: &str = "Playground";
-    let known = list(db, account.id).await?.into_iter().find(|key| key.name == NAME && key.revoked_at.is_none());
-    let key = match known {
-        Some(key) => key,
-        None => create_in(db, account, Some(member), NAME, &[Scope::Infer], now).await?.0,
-    };
-    Ok(Arc::new(Caller::new(key, account.clone())))
 }

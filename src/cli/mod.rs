@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 pub mod demo;
+mod detect;
 mod doctor;
 mod migrate;
 mod models;
@@ -37,6 +38,8 @@ enum Command {
     Migrate,
     /// Compare or apply the price catalogue
     Plans(plans::Args),
+    /// Run a model on a picture, offline, and print what it finds
+    Detect(detect::Args),
     /// List or check the models
     Models(models::Args),
     /// Train the built-in detector
@@ -71,6 +74,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::VerifyInvoice(args) => verify_invoice::run(args),
         Command::Openapi => openapi::run(),
         Command::Demo(args) => block_on(demo::run(args)),
+        Command::Detect(args) => block_on(detect::run(args)),
         Command::Serve(args) => block_on(serve::run(args)),
         Command::Worker => block_on(worker::run()),
         Command::Migrate => block_on(migrate::run()),

@@ -36,11 +36,28 @@ struct Body<'a> {
     created: i64,
     model: &'a str,
     model_version: &'a str,
-    image: Size,
-    predictions: Vec<Prediction<'a>>,
+    #[serde(flatten)]
+    found: Found<'a>,
     /// Seconds from decoding to the end of inference.
     time: f64,
     usage: Usage,
+}
+
+/// What a detection found in a picture.
+#[derive(Serialize)]
+pub struct Found<'a> {
+    image: Size,
+    predictions: Vec<Prediction<'a>>,
+}
+
+impl<'a> Found<'a> {
+    /// The part of the answer that has nothing to do with who asked.
+    pub fn of(picture: &Picture, detected: &'a Detected) -> Self {
+        Self {
+            image: Size { width: picture.width, height: picture.height },
+            predictions: detected.detections.iter().map(prediction).collect(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -104,8 +121,7 @@ impl Draft {
             created: self.created,
             model: &self.model.name,
             model_version: &self.model.version,
-            image: Size { width: self.picture.width, height: self.picture.height },
-            predictions: self.detected.detections.iter().map(prediction).collect(),
+            found: Found::of(&self.picture, &self.detected),
             time: (time.as_secs_f64() * 1000.0).round() / 1000.0,
             usage: Usage {
                 event_id: committed.event.to_string(),

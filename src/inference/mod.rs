@@ -11,7 +11,7 @@ use crate::metering::Metering;
 use crate::platform::clock::Clock;
 use crate::vision::Vision;
 
-pub use answer::{Answer, ServerTiming};
+pub use answer::{Answer, Found, ServerTiming};
 pub use error::InferenceError;
 
 /// What a call goes through. Cheap to clone.

@@ -8,15 +8,23 @@ use poem::handler;
 use poem::web::Data;
 
 use super::error::PortalError;
+use super::overlay::{self, Drawing};
 use super::show;
 use crate::app::App;
 use crate::billing::plan;
+use crate::web::assets;
 use crate::web::page::{Page, Shell};
+
+/// What `lensmeter detect static/samples/label.png` prints with the shipped weights; a test compares them.
+const FOUND: &str = include_str!("../../static/samples/label.json");
 
 #[derive(Template)]
 #[template(path = "portal/home.html")]
 struct Home {
     shell: Shell,
+    /// Address of the sample picture, and what the shipped model finds in it.
+    sample: String,
+    hero: Drawing,
     public_url: String,
     /// What a new account gets, when the plan gives something.
     credit: Option<String>,
@@ -52,6 +60,8 @@ pub async fn get(app: Data<&App>, shell: Shell) -> Result<Page<impl Template>, P
     let first = prices.iter().find_map(|price| price.tiers.0.iter().map(|tier| tier.unit_nanos).find(|unit| *unit > Nanos(0)));
     Ok(Page(Home {
         shell,
+        sample: assets::asset("samples/label.png"),
+        hero: overlay::of_found(FOUND).map_err(PortalError::internal)?,
         public_url: app.config.server.public_url.clone(),
         credit: newest
             .as_ref()

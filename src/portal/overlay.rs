@@ -10,10 +10,17 @@ const NUMBERED: usize = 60;
 /// An answer of `POST /v1/detect`, as much of it as the page shows.
 #[derive(Deserialize)]
 struct Answer {
-    image: Size,
-    predictions: Vec<Prediction>,
+    #[serde(flatten)]
+    found: Found,
     time: f64,
     usage: Usage,
+}
+
+/// What was found, whoever asked.
+#[derive(Deserialize)]
+struct Found {
+    image: Size,
+    predictions: Vec<Prediction>,
 }
 
 #[derive(Deserialize)]
@@ -46,14 +53,19 @@ struct Usage {
     balance: String,
 }
 
-/// What the template draws.
-pub struct Overlay {
+/// Boxes over a picture.
+pub struct Drawing {
     pub width: u32,
     pub height: u32,
     /// Height of a number's tag, in pixels of the picture.
     pub tag: i64,
     pub font: i64,
     pub shapes: Vec<Shape>,
+}
+
+/// What the playground shows of a call.
+pub struct Overlay {
+    pub drawing: Drawing,
     pub milliseconds: String,
     pub event_id: String,
     pub amount: String,
@@ -83,23 +95,30 @@ pub struct Shape {
 /// # Errors
 /// When the JSON is not the answer of a detection.
 pub fn of(body: &[u8]) -> serde_json::Result<Overlay> {
-    let Answer { image, predictions, time, usage } = serde_json::from_slice(body)?;
-    // Readable when the picture is shown about 800 pixels wide.
-    let font = (i64::from(image.width) / 72).max(9);
-    let tag = font * 5 / 4;
-    let numbered = predictions.len() <= NUMBERED;
-    let shapes = predictions.into_iter().enumerate().map(|(index, prediction)| shape(index + 1, numbered, &prediction, font));
+    let Answer { found, time, usage } = serde_json::from_slice(body)?;
     Ok(Overlay {
-        width: image.width,
-        height: image.height,
-        tag,
-        font,
-        shapes: shapes.collect(),
+        drawing: draw(found),
         milliseconds: format!("{:.0}", time * 1000.0),
         event_id: usage.event_id,
         amount: show::with_sign(&usage.amount, &usage.currency),
         balance: show::with_sign(&usage.balance, &usage.currency),
     })
+}
+
+/// Reads the boxes off what `lensmeter detect` printed.
+///
+/// # Errors
+/// When the JSON is something else.
+pub fn of_found(json: &str) -> serde_json::Result<Drawing> {
+    serde_json::from_str(json).map(draw)
+}
+
+fn draw(Found { image, predictions }: Found) -> Drawing {
+    // Readable when the picture is shown about 800 pixels wide.
+    let font = (i64::from(image.width) / 72).max(9);
+    let numbered = predictions.len() <= NUMBERED;
+    let shapes = predictions.into_iter().enumerate().map(|(index, prediction)| shape(index + 1, numbered, &prediction, font));
+    Drawing { width: image.width, height: image.height, tag: font * 5 / 4, font, shapes: shapes.collect() }
 }
 
 fn shape(number: usize, numbered: bool, prediction: &Prediction, font: i64) -> Shape {

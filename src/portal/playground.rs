@@ -149,6 +149,7 @@ async fn detect(app: &App, me: &SignedInMember, sent: &Sent, request_id: Request
         return Ok(Err(Refusal { status: StatusCode::UNPROCESSABLE_ENTITY, text, top_up: false }));
     }
     let key = playground_key(&app.db, &me.account, &me.member, app.clock.now()).await?;
+    app.keys.note_use(key.id, app.clock.now());
     let caller = Arc::new(Caller::new(key, me.account.clone()));
     let min_confidence = sent.confidence.parse().ok().filter(|value| (0.0..=1.0).contains(value));
     let options = DetectOptions { min_confidence, ..DetectOptions::default() };

@@ -5,3 +5,4 @@ mod decode;
 mod elements;
 mod learns;
 mod registry;
+mod sample;

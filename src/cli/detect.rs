@@ -1,0 +1,40 @@
+//! `lensmeter detect`: a model on a picture, without a server, an account or a price.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+
+use crate::inference::Found;
+use crate::vision::{DetectOptions, Task, Vision};
+
+/// Options of `lensmeter detect`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The picture
+    file: PathBuf,
+    /// The model, when not the default
+    #[arg(long)]
+    model: Option<String>,
+    /// The least confidence of what is printed
+    #[arg(long)]
+    min_confidence: Option<f32>,
+    /// The folder of models
+    #[arg(long, default_value = "models")]
+    folder: PathBuf,
+    /// auto, cpu or cuda:N
+    #[arg(long, default_value = "auto")]
+    device: String,
+}
+
+/// Prints `image` and `predictions` as `POST /v1/detect` answers them.
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    let file = std::fs::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
+    let vision = Vision::open(&args.folder, &args.device, 1)?;
+    let model = vision.find(Task::Detect, args.model.as_deref())?;
+    let picture = vision.decode(file.into()).await?;
+    let options = DetectOptions { min_confidence: args.min_confidence, ..DetectOptions::default() };
+    let detected = vision.detect(&model, &picture, &options, 0, Instant::now() + Duration::from_secs(60)).await?;
+    println!("{}", serde_json::to_string_pretty(&Found::of(&picture, &detected))?);
+    Ok(())
+}
