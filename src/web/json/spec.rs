@@ -58,6 +58,11 @@ fn plain(value: &mut Value) {
                 }
                 plain(member);
             }
+            if let Some(Value::Array(parts)) = members.get_mut("allOf") {
+                // poem-openapi repeats the description as a second schema, which generators take for a second type and
+                // cannot merge with an enum: the whole object is then missing from the client.
+                parts.retain(|part| part.as_object().is_none_or(|part| part.keys().any(|key| key != "description")));
+            }
         }
         _ => {}
     }
