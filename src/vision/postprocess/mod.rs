@@ -5,8 +5,10 @@
 //!    and by containment, which removes fragments of lines.
 //! 3. Text mask: connected cores. A long core replaces the boxes in its middle, because boxes of lines longer than the
 //!    network sees are cut short; a tilted core lends its angle to the box over it.
-//! 4. Codes: one pool for all kinds of code; text inside a code is dropped.
+//! 4. Codes: one pool for all kinds of code; QR and Data Matrix told apart by the finder patterns in the pixels; pieces of
+//!    one barcode joined; text inside a code dropped.
 
+mod finder;
 mod lines;
 mod nms;
 
@@ -14,7 +16,7 @@ use lines::{Line, Lines, turned};
 pub use nms::overlap;
 use nms::{Candidate, candidates, overlap_of, suppress, vote};
 
-use super::backend::Maps;
+use super::backend::{Frame, Maps};
 
 /// Scores below this are not looked at, not even to vote.
 const FLOOR: f32 = 0.05;
@@ -24,6 +26,10 @@ const CONTAINED: f32 = 0.6;
 const CODE_CONTAINED: f32 = 0.7;
 /// A code at least this sure removes the text inside it.
 const SURE_CODE: f32 = 0.4;
+/// Codes that score less are not looked at more closely.
+const PROMISING: f32 = 0.15;
+/// Modules at least so many pixels wide would show a finder pattern if there were one.
+const RESOLVED: f32 = 2.;
 /// Lines longer than this many heights are taken from the mask.
 const LONG: f32 = 9.;
 /// Both ends of a core must be this many pixels off the level, or the tilt of a few cells would be believed.
@@ -69,22 +75,15 @@ pub struct Kinds {
     pub text: Option<usize>,
     /// Barcodes: long ones are seen in pieces, which are joined.
     pub bars: Option<usize>,
+    /// QR codes and Data Matrix, when the model has both.
+    pub squares: Option<(usize, usize)>,
 }
 
 /// Everything found on a frame whose picture part is `width` x `height` pixels, best first.
 ///
 #[must_use]
-pub fn shapes(maps: &Maps, kinds: Kinds, size: (usize, usize), limits: Thresholds) -> Vec<Shape> {
-    let mut pool: Vec<Candidate> =
-        (0..kinds.classes).filter(|&class| Some(class) != kinds.text).flat_map(|class| candidates(maps, class, FLOOR)).collect();
-    pool.sort_by(|a, b| b.score.total_cmp(&a.score));
-    let clash = |a: &Candidate, b: &Candidate| {
-        let (iou, inside) = overlap(a.rect, b.rect);
-        iou > limits.iou || inside > CODE_CONTAINED
-    };
-    let codes = suppress(&pool, clash);
-    let codes = codes.iter().map(|c| Shape { class: c.class, score: c.score, rect: vote(c, &of_class(&pool, c)).rect, quad: None });
-    let mut found: Vec<Shape> = codes.collect();
+pub fn shapes(maps: &Maps, frame: &Frame, kinds: Kinds, size: (usize, usize), limits: Thresholds) -> Vec<Shape> {
+    let mut found = codes(maps, frame, kinds, limits.iou);
     if let Some(bars) = kinds.bars {
         join(&mut found, bars);
     }
@@ -103,8 +102,44 @@ pub fn shapes(maps: &Maps, kinds: Kinds, size: (usize, usize), limits: Threshold
     found
 }
 
-fn of_class(pool: &[Candidate], like: &Candidate) -> Vec<Candidate> {
-    pool.iter().filter(|c| c.class == like.class).copied().collect()
+/// Codes of all kinds out of one pool, best first: where one kind is, the others are not.
+fn codes(maps: &Maps, frame: &Frame, kinds: Kinds, iou: f32) -> Vec<Shape> {
+    let mut pool: Vec<Candidate> =
+        (0..kinds.classes).filter(|&class| Some(class) != kinds.text).flat_map(|class| candidates(maps, class, FLOOR)).collect();
+    pool.sort_by(|a, b| b.score.total_cmp(&a.score));
+    let kept = suppress(&pool, |a, b| {
+        let (over, inside) = overlap(a.rect, b.rect);
+        over > iou || inside > CODE_CONTAINED
+    });
+    let shape = |kept: &Candidate| {
+        let alike: Vec<Candidate> = pool.iter().filter(|other| other.class == kept.class).copied().collect();
+        let shape = Shape { class: kept.class, score: kept.score, rect: vote(kept, &alike).rect, quad: None };
+        match kinds.squares {
+            Some(squares) if kept.score >= PROMISING => settle(shape, squares, &pool, frame),
+            _ => shape,
+        }
+    };
+    kept.iter().map(shape).collect()
+}
+
+/// Decides between QR code and Data Matrix where the pixels are clear; then what the network said for either counts.
+fn settle(shape: Shape, (qr, matrix): (usize, usize), pool: &[Candidate], frame: &Frame) -> Shape {
+    let other = match shape.class {
+        class if class == qr => matrix,
+        class if class == matrix => qr,
+        _ => return shape,
+    };
+    let rivals = pool.iter().filter(|c| c.class == other && overlap(c.rect, shape.rect).0 > 0.5);
+    let rival = rivals.map(|c| c.score).fold(0., f32::max);
+    let look = finder::look(frame, shape.rect);
+    let class = if look.finders >= 2 {
+        qr
+    } else if look.finders == 0 && look.module >= RESOLVED && (shape.class == matrix || rival > shape.score * 0.15) {
+        matrix
+    } else {
+        return shape;
+    };
+    Shape { class, score: (shape.score + rival).min(shape.score.max(rival).max(0.95)), ..shape }
 }
 
 /// Joins boxes of one barcode: they overlap, and one edge of both runs along the same two lines.

@@ -12,6 +12,9 @@ use crate::vision::{
 const TEXT_LINE: &str = "text_line";
 /// The class whose shapes are rows of bars.
 const BARCODE: &str = "barcode";
+/// The two classes that are told apart by their pixels.
+const QR_CODE: &str = "qr_code";
+const DATA_MATRIX: &str = "data_matrix";
 
 /// What a call may choose; what it leaves out comes from the model.
 #[derive(Clone, Debug, Default)]
@@ -62,14 +65,15 @@ pub struct Detected {
 #[must_use]
 pub fn detections(model: &ModelInfo, maps: &Maps, prepared: &Prepared, options: &DetectOptions) -> Vec<Detection> {
     let index = |name: &str| model.classes.iter().position(|class| class == name);
-    let kinds = Kinds { classes: model.classes.len(), text: index(TEXT_LINE), bars: index(BARCODE) };
+    let squares = index(QR_CODE).zip(index(DATA_MATRIX));
+    let kinds = Kinds { classes: model.classes.len(), text: index(TEXT_LINE), bars: index(BARCODE), squares };
     let thresholds = Thresholds {
         confidence: options.min_confidence.unwrap_or(model.defaults.min_confidence),
         iou: options.iou.unwrap_or(model.defaults.iou),
     };
     let wanted = |class: &String| options.classes.as_ref().is_none_or(|classes| classes.contains(class));
     let [sx, sy] = prepared.scale;
-    shapes(maps, kinds, (prepared.width, prepared.height), thresholds)
+    shapes(maps, &prepared.frame, kinds, (prepared.width, prepared.height), thresholds)
         .into_iter()
         .filter(|shape| wanted(&model.classes[shape.class]))
         .take(options.max_results.unwrap_or(model.defaults.max_results))

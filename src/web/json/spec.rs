@@ -59,9 +59,10 @@ fn plain(value: &mut Value) {
                 plain(member);
             }
             if let Some(Value::Array(parts)) = members.get_mut("allOf") {
-                // poem-openapi repeats the description as a second schema, which generators take for a second type and
-                // cannot merge with an enum: the whole object is then missing from the client.
-                parts.retain(|part| part.as_object().is_none_or(|part| part.keys().any(|key| key != "description")));
+                // poem-openapi repeats description and default as a second schema, which generators take for a second type
+                // and cannot merge with an enum: the whole object is then missing from the client.
+                let says_something = |key: &String| key != "description" && key != "default";
+                parts.retain(|part| part.as_object().is_none_or(|part| part.keys().any(says_something)));
             }
         }
         _ => {}
