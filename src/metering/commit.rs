@@ -117,14 +117,8 @@ pub(super) async fn batch(db: &DatabaseConnection, usages: Vec<Usage>) -> Vec<Re
                     !out.contains(&(position - 1))
                 });
             }
-            Err(Failed::Database(error)) if pending.len() == 1 => {
-                let reason = if db::is_unique_violation(&error) { Rejected::Duplicate } else { Rejected::Unavailable };
-                tracing::warn!(%error, "a call could not be metered and is not answered");
-                outcomes[pending[0]] = Some(Err(reason));
-                break;
-            }
             Err(Failed::Database(error)) => {
-                tracing::warn!(%error, metering.calls = pending.len(), "a batch failed; trying its calls one by one");
+                tracing::warn!(%error, metering.calls = pending.len(), "a batch failed; its calls are tried one by one");
                 for &index in &pending {
                     outcomes[index] = Some(alone(db, &usages[index]).await);
                 }
@@ -140,10 +134,19 @@ async fn alone(db: &DatabaseConnection, usage: &Usage) -> Result<Committed, Reje
         Ok(committed) => committed.into_iter().next().ok_or(Rejected::Unavailable),
         Err(Failed::Calls(reason, _)) => Err(reason),
         Err(Failed::Database(error)) => {
-            tracing::warn!(%error, "a call could not be metered and is not answered");
-            Err(if db::is_unique_violation(&error) { Rejected::Duplicate } else { Rejected::Unavailable })
+            tracing::warn!(%error, "a call could not be metered by itself");
+            if db::is_unique_violation(&error) { committed_before(db, usage).await } else { Err(Rejected::Unavailable) }
         }
     }
+}
+
+/// The first COMMIT came through and only its acknowledgement was lost: the event is there, so the call is answered.
+async fn committed_before(db: &DatabaseConnection, usage: &Usage) -> Result<Committed, Rejected> {
+    let sql = "SELECT e.amount_nanos, b.credits - b.debits AS remaining FROM usage_event e JOIN balance b USING (account_id) WHERE e.id = $1";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [usage.event.0.into()]);
+    let row = db.query_one_raw(statement).await.map_err(|_| Rejected::Unavailable)?.ok_or(Rejected::Duplicate)?;
+    let read = |column| row.try_get("", column).map(Nanos).map_err(|_| Rejected::Unavailable);
+    Ok(Committed { event: usage.event, amount: read("amount_nanos")?, remaining: read("remaining")? })
 }
 
 /// What was reserved and not spent goes back to the lease in memory.

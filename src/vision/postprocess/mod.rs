@@ -132,14 +132,16 @@ fn settle(shape: Shape, (qr, matrix): (usize, usize), pool: &[Candidate], frame:
     let rivals = pool.iter().filter(|c| c.class == other && overlap(c.rect, shape.rect).0 > 0.5);
     let rival = rivals.map(|c| c.score).fold(0., f32::max);
     let look = finder::look(frame, shape.rect);
-    let class = if look.finders >= 2 {
-        qr
-    } else if look.finders == 0 && look.module >= RESOLVED && (shape.class == matrix || rival > shape.score * 0.15) {
-        matrix
+    if look.finders >= 2 {
+        // Certain: whatever speaks for a code of either kind speaks for this one.
+        let score = (shape.score + rival).min(shape.score.max(0.95));
+        Shape { class: qr, score, ..shape }
+    } else if look.finders == 0 && look.module >= RESOLVED && shape.class == qr && rival > shape.score * 0.35 {
+        // Only likely: a thing without the patterns may be no code at all.
+        Shape { class: matrix, ..shape }
     } else {
-        return shape;
-    };
-    Shape { class, score: (shape.score + rival).min(shape.score.max(rival).max(0.95)), ..shape }
+        shape
+    }
 }
 
 /// Joins boxes of one barcode: they overlap, and one edge of both runs along the same two lines.

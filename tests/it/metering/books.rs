@@ -154,6 +154,21 @@ async fn a_poisoned_call_fails_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_commit_whose_acknowledgement_was_lost_is_answered_and_charged_once() {
+    let db = db::fresh().await;
+    let metering = Metering::start(&db);
+    let customer = Customer::new(&db).await;
+    let first = customer.usage(&db, &metering, None).await.unwrap();
+    // The writer tries the same call again when it did not hear of its COMMIT.
+    let mut again = customer.usage(&db, &metering, None).await.unwrap();
+    again.event = first.event;
+    let first = metering.writer.commit(first).await.unwrap();
+    assert_eq!(metering.writer.commit(again).await, Ok(first));
+    assert_books(&db).await;
+    assert_eq!(usage_event::Entity::find().all(&*db).await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_key_on_two_replicas_is_charged_once() {
     let db = db::fresh().await;
     let (one, two) = (Metering::start(&db), Metering::start(&db));
