@@ -36,6 +36,7 @@ const ENVIRONMENT: &[(&str, &str, Kind)] = &[
     ("LENSMETER_PUBLIC_URL", "server.public_url", Kind::Text),
     ("LENSMETER_SECRET", "server.secret", Kind::Secret),
     ("LENSMETER_ADMIN_TOKEN", "server.admin_token", Kind::Secret),
+    ("LENSMETER_TRUSTED_PROXIES", "server.trusted_proxies", Kind::List),
     ("DATABASE_URL", "database.url", Kind::Secret),
     ("LENSMETER_DATABASE_CONNECTIONS", "database.max_connections", Kind::Number),
     ("LENSMETER_MODELS", "vision.models", Kind::Text),
@@ -55,6 +56,8 @@ const ENVIRONMENT: &[(&str, &str, Kind)] = &[
 enum Kind {
     Text,
     Number,
+    /// A comma list.
+    List,
     /// May be given as `<NAME>_FILE`.
     Secret,
     /// A comma list; may be given as `<NAME>_FILE`.
@@ -92,7 +95,7 @@ impl Config {
                     Ok(number) => figment.merge(Serialized::default(key, number)),
                     Err(_) => return Err(ConfigError(format!("{key} ({name}): expected a whole number, found {text:?}"))),
                 },
-                Kind::Secrets => figment.merge(Serialized::default(key, text.split(',').map(str::trim).collect::<Vec<_>>())),
+                Kind::List | Kind::Secrets => figment.merge(Serialized::default(key, text.split(',').map(str::trim).collect::<Vec<_>>())),
                 Kind::Text | Kind::Secret => figment.merge(Serialized::default(key, text)),
             };
         }
@@ -121,7 +124,8 @@ fn value_of(name: &str, kind: Kind, environment: &impl Fn(&str) -> Option<String
 /// One line that an operator can act on, from figment's error.
 fn explain(error: figment::Error) -> ConfigError {
     use figment::error::Kind as Wrong;
-    let mut key = error.path.join(".");
+    // Of a list, the key is what has a variable; which of its items is wrong is in the text.
+    let mut key = error.path.iter().filter(|part| part.parse::<usize>().is_err()).cloned().collect::<Vec<_>>().join(".");
     let problem = match &error.kind {
         Wrong::MissingField(field) => {
             key = if key.is_empty() { field.to_string() } else { format!("{key}.{field}") };
@@ -182,6 +186,7 @@ mod tests {
                 "",
                 "stripe.secret_key (STRIPE_SECRET_KEY): expected a key that starts with sk_ or rk_",
             ),
+            (&[("LENSMETER_TRUSTED_PROXIES", "10.0.0.1, balancer")], "", "server.trusted_proxies (LENSMETER_TRUSTED_PROXIES): "),
             (&[("SMTP_URL_FILE", "/nowhere/at/all")], "SMTP_URL", "SMTP_URL_FILE: cannot read /nowhere/at/all"),
         ] {
             let error = load(changes, without).unwrap_err();

@@ -1,6 +1,6 @@
 //! The sections of the configuration, each with its defaults and its checks.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -22,6 +22,9 @@ pub struct Server {
     /// Bearer token of the operator's routes; without one they are closed.
     #[serde(default)]
     pub admin_token: Option<SecretString>,
+    /// Balancers in front of us: what they say in `X-Forwarded-For` is believed.
+    #[serde(default)]
+    pub trusted_proxies: Vec<IpAddr>,
     /// Lets customers' URLs (webhook endpoints) lead into this machine's own network. For development only.
     #[serde(default)]
     pub allow_private_urls: bool,
