@@ -27,7 +27,7 @@ use crate::vision::{
 /// fonts-roboto-unhinted fonts-sil-andika fonts-sil-gentiumplus fonts-sora fonts-urw-base35 fonts-vollkorn
 /// fonts-wqy-microhei fonts-yanone-kaffeesatz. Measuring uses families that training leaves out: fonts-ebgaramond
 /// fonts-inter fonts-lato fonts-mononoki fonts-nanum fonts-ocr-b fonts-open-sans fonts-paratype fonts-sil-charis
-/// fonts-takao-gothic fonts-texgyre.
+/// fonts-takao-gothic.
 #[derive(Clap)]
 pub struct Args {
     /// Where checkpoint, log, curve and weights go

@@ -142,7 +142,8 @@ async fn alone(db: &DatabaseConnection, usage: &Usage) -> Result<Committed, Reje
 
 /// The first COMMIT came through and only its acknowledgement was lost: the event is there, so the call is answered.
 async fn committed_before(db: &DatabaseConnection, usage: &Usage) -> Result<Committed, Rejected> {
-    let sql = "SELECT e.amount_nanos, b.credits - b.debits AS remaining FROM usage_event e JOIN balance b USING (account_id) WHERE e.id = $1";
+    let sql =
+        "SELECT e.amount_nanos, b.credits - b.debits AS remaining FROM usage_event e JOIN balance b USING (account_id) WHERE e.id = $1";
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [usage.event.0.into()]);
     let row = db.query_one_raw(statement).await.map_err(|_| Rejected::Unavailable)?.ok_or(Rejected::Duplicate)?;
     let read = |column| row.try_get("", column).map(Nanos).map_err(|_| Rejected::Unavailable);

@@ -20,7 +20,11 @@ fn summary(found: &Value) -> BTreeMap<String, Vec<[i64; 4]>> {
 #[test]
 fn the_home_page_shows_what_the_shipped_model_finds() {
     let root = env!("CARGO_MANIFEST_DIR");
-    let run = Command::new(env!("CARGO_BIN_EXE_lensmeter")).current_dir(root).args(["detect", "static/samples/label.png"]).output().expect("it runs");
+    let run = Command::new(env!("CARGO_BIN_EXE_lensmeter"))
+        .current_dir(root)
+        .args(["detect", "static/samples/label.png"])
+        .output()
+        .expect("it runs");
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     let found: Value = serde_json::from_slice(&run.stdout).expect("JSON");
     let shown = std::fs::read_to_string(format!("{root}/static/samples/label.json")).expect("the file is there");
