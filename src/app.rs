@@ -38,12 +38,11 @@ impl App {
     /// # Errors
     /// When the database does not answer, a model cannot be opened, or an address in the configuration is wrong.
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
-        use anyhow::Context as _;
         let config = Arc::new(config);
         let metrics = telemetry::install_metrics();
-        let db = db::connect(config.database.url.expose_secret(), config.database.max_connections)
-            .await
-            .context("DATABASE_URL: cannot connect")?;
+        let connected = db::connect(config.database.url.expose_secret(), config.database.max_connections).await;
+        // As text: the error and its source say the same.
+        let db = connected.map_err(|error| anyhow::anyhow!("DATABASE_URL: {error}"))?;
         let vision = {
             let settings = config.vision.clone();
             // Reading and warming models is seconds of CPU.

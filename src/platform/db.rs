@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use migration::{Migrator, MigratorTrait as _};
 use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbErr, RuntimeErr, SqlErr, TransactionTrait as _};
+use tokio::net::TcpStream;
 
 /// "lensmete" in ASCII: the advisory lock that migrations hold.
 const MIGRATION_LOCK: i64 = 0x6c65_6e73_6d65_7465;
@@ -19,7 +20,23 @@ pub async fn connect(url: &str, max_connections: u32) -> Result<DatabaseConnecti
         .connect_timeout(Duration::from_secs(5))
         .acquire_timeout(Duration::from_secs(5))
         .sqlx_logging(false);
-    Database::connect(options).await
+    match Database::connect(options).await {
+        Ok(db) => Ok(db),
+        // The pool asks again until its time is over and then only says that it is: the socket knows why.
+        Err(error) => Err(unreachable(url).await.map_or(error, |reason| DbErr::Conn(RuntimeErr::Internal(reason)))),
+    }
+}
+
+/// Why the server of a URL cannot be reached, when it cannot.
+async fn unreachable(url: &str) -> Option<String> {
+    let url = reqwest::Url::parse(url).ok()?;
+    let (host, port) = (url.host_str()?, url.port().unwrap_or(5432));
+    let reached = tokio::time::timeout(Duration::from_secs(2), TcpStream::connect((host, port))).await;
+    match reached {
+        Ok(Ok(_)) => None,
+        Ok(Err(error)) => Some(format!("{host}:{port}: {error}")),
+        Err(_) => Some(format!("{host}:{port}: no answer within two seconds")),
+    }
 }
 
 /// Brings the schema up to date. Replicas may start together: the advisory lock lets one migrate while the others wait.
