@@ -181,7 +181,7 @@ impl UsageApi {
     ) -> Result<Json<List<UsageEvent>>, Problem> {
         let account = &key.with(Scope::Usage)?.account;
         let cursor: Cursor<EventId> = Cursor::read(limit.0, after.0, before.0)?;
-        let rows = report::events(&app.db, account.id, cursor.fetch(), cursor.after, cursor.before).await?;
+        let rows = cursor.rows(&app.db, usage_event::Entity::of(account.id), usage_event::Column::Id).await?;
         Ok(Json(List::page(rows, &cursor, |row| UsageEvent::of(row, &account.currency))))
     }
 }

@@ -1,10 +1,10 @@
 //! Reading usage: from the rollups for sums, from the events for the list.
 
 use chrono::NaiveDate;
-use entity::ids::{AccountId, EventId, PeriodId};
+use entity::ids::{AccountId, PeriodId};
 use entity::money::Nanos;
 use entity::usage_event;
-use sea_orm::{ColumnTrait as _, ConnectionTrait, DbErr, FromQueryResult, QueryFilter as _, QueryOrder as _, QuerySelect as _, Statement};
+use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, QueryOrder as _, QuerySelect as _, Statement};
 
 /// What one group of calls came to.
 #[derive(Debug, Clone, PartialEq, Eq, FromQueryResult)]
@@ -98,23 +98,10 @@ pub async fn totals(db: &impl ConnectionTrait, account: AccountId, period: Perio
     totals.ok_or_else(|| DbErr::RecordNotFound("a sum has always one row".into()))
 }
 
-/// Events of an account, newest first: those older than `after`, or those newer than `before`.
+/// The latest events of an account, newest first.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn events(
-    db: &impl ConnectionTrait,
-    account: AccountId,
-    limit: u64,
-    after: Option<EventId>,
-    before: Option<EventId>,
-) -> Result<Vec<usage_event::Model>, DbErr> {
-    let mut query = usage_event::Entity::of(account).limit(limit);
-    if let Some(id) = after {
-        query = query.filter(usage_event::Column::Id.lt(id));
-    }
-    let Some(id) = before else { return query.order_by_desc(usage_event::Column::Id).all(db).await };
-    let mut newer = query.filter(usage_event::Column::Id.gt(id)).order_by_asc(usage_event::Column::Id).all(db).await?;
-    newer.reverse();
-    Ok(newer)
+pub async fn latest(db: &impl ConnectionTrait, account: AccountId, limit: u64) -> Result<Vec<usage_event::Model>, DbErr> {
+    usage_event::Entity::of(account).order_by_desc(usage_event::Column::Id).limit(limit).all(db).await
 }

@@ -24,10 +24,15 @@ pub fn sha256(bytes: impl AsRef<[u8]>) -> Vec<u8> {
 
 /// HMAC-SHA256 in lower-case hex.
 pub fn sign(key: impl AsRef<[u8]>, message: impl AsRef<[u8]>) -> String {
+    hex::encode(hmac(key, message))
+}
+
+/// HMAC-SHA256.
+pub fn hmac(key: impl AsRef<[u8]>, message: impl AsRef<[u8]>) -> Vec<u8> {
     // HMAC takes a key of any length.
     let mut mac = Hmac::<Sha256>::new_from_slice(key.as_ref()).expect("HMAC takes a key of any length");
     mac.update(message.as_ref());
-    hex::encode(mac.finalize().into_bytes())
+    mac.finalize().into_bytes().to_vec()
 }
 
 /// Compares in a time that tells nothing about where two texts differ.

@@ -83,7 +83,7 @@ pub async fn get(app: Data<&App>, me: SignedInMember, Query(asked): Query<Asked>
     let (from_at, to_at) = (midnight(from), midnight(to));
     let by_model = report::grouped(&app.db, account.id, from_at, to_at, GroupBy::Model).await?;
     let by_key = report::grouped(&app.db, account.id, from_at, to_at, GroupBy::Key).await?;
-    let events = report::events(&app.db, account.id, RECENT, None, None).await?;
+    let events = report::latest(&app.db, account.id, RECENT).await?;
     let sum = |of: fn(&report::Totals) -> i64| by_day.iter().map(|(_, totals)| of(totals)).sum::<i64>();
     let currency = account.currency.as_str();
     Ok(Page(UsagePage {

@@ -42,7 +42,7 @@ pub async fn add_in(
         id: Set(EndpointId::new()),
         account_id: Set(account),
         url: Set(url.into()),
-        secret: Set(sign::secret()),
+        secret: Set(sign::fresh_secret()),
         created_at: Set(now),
         disabled_at: Set(None),
     };

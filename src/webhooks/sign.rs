@@ -2,20 +2,18 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
+
+use crate::platform::secret;
 
 /// A fresh secret: `whsec_` and 32 random bytes in base64.
-pub fn secret() -> String {
+pub fn fresh_secret() -> String {
     format!("whsec_{}", STANDARD.encode(rand::random::<[u8; 32]>()))
 }
 
 /// The `webhook-signature` header of a message.
-pub fn signature(secret: &str, id: &str, timestamp: i64, payload: &str) -> String {
-    let key = secret.strip_prefix("whsec_").and_then(|text| STANDARD.decode(text).ok()).unwrap_or_default();
-    let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("HMAC takes a key of any length");
-    mac.update(format!("{id}.{timestamp}.{payload}").as_bytes());
-    format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+pub fn signature(endpoint_secret: &str, id: &str, timestamp: i64, payload: &str) -> String {
+    let key = endpoint_secret.strip_prefix("whsec_").and_then(|text| STANDARD.decode(text).ok()).unwrap_or_default();
+    format!("v1,{}", STANDARD.encode(secret::hmac(key, format!("{id}.{timestamp}.{payload}"))))
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use crate::platform::mail::{self, SendMail};
 use crate::platform::queue::{self, Failure, Job, Outcome};
 use crate::webhooks::deliver::{self, DeliverWebhook};
 
-use schedule::Upkeep;
+use schedule::{SweepAccounts, Upkeep};
 
 /// Jobs that one process runs at a time: they mostly wait for Stripe, SMTP and the database.
 const CONCURRENCY: usize = 4;
@@ -57,14 +57,13 @@ async fn dispatch(app: &App, job: queue_job::Model) -> Outcome {
         SyncInvoice::KIND => payment::sync(db, stripe, url, payload::<SyncInvoice>(job)?.invoice, now).await,
         SyncTopUp::KIND => top_up::sync(db, stripe, url, payload::<SyncTopUp>(job)?.top_up, now).await,
         SweepStripe::KIND => periodic(SweepStripe::KIND, sweep::run(db, now).await),
-        Upkeep::KIND => periodic(Upkeep::KIND, sweep_old(db, now).await),
+        Upkeep::KIND => periodic(Upkeep::KIND, upkeep::run(db, now).await),
+        SweepAccounts::KIND => periodic(SweepAccounts::KIND, sweep_accounts(db, now).await),
         unknown => Err(Failure::Park(format!("no runner for jobs of kind {unknown}"))),
     }
 }
 
-/// What has had its time: leases of dead replicas, answers kept for retries, sessions, sign-ups that nobody confirmed.
-async fn sweep_old(db: &DatabaseConnection, now: Time) -> Result<(), DbErr> {
-    upkeep::run(db, now).await?;
+async fn sweep_accounts(db: &DatabaseConnection, now: Time) -> Result<(), DbErr> {
     session::sweep(db, now).await?;
     sign_up::sweep_unverified(db, now).await?;
     Ok(())

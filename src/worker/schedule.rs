@@ -23,6 +23,14 @@ impl Job for Upkeep {
     const KIND: &'static str = "metering.upkeep";
 }
 
+/// Sessions that ended, sign-ups that nobody confirmed.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SweepAccounts {}
+
+impl Job for SweepAccounts {
+    const KIND: &'static str = "accounts.sweep";
+}
+
 /// Enqueues each job of the table every so many seconds, while this process leads, until `stop`.
 pub(super) async fn keep(app: App, stop: CancellationToken) {
     let mut leading: Option<DatabaseTransaction> = None;
@@ -49,6 +57,7 @@ async fn tick(app: &App, leading: Option<DatabaseTransaction>, second: u32) -> R
     if second.is_multiple_of(MINUTE) {
         queue::enqueue_in(&app.db, &CloseDue {}, key(), now).await?;
         queue::enqueue_in(&app.db, &SweepStripe {}, key(), now).await?;
+        queue::enqueue_in(&app.db, &SweepAccounts {}, key(), now).await?;
     }
     if second.is_multiple_of(5) {
         queue::enqueue_in(&app.db, &Upkeep {}, key(), now).await?;

@@ -40,8 +40,13 @@ impl EventRecord {
             model_version: event.model_version.clone(),
             sha256: String::new(),
         };
-        record.sha256 = hex::encode(Sha256::digest(record.canonical()));
+        record.sha256 = record.digest();
         record
+    }
+
+    /// SHA-256 of [`canonical`](Self::canonical) in hex: what `sha256` is when nothing was changed.
+    pub fn digest(&self) -> String {
+        hex::encode(Sha256::digest(self.canonical()))
     }
 
     /// The bytes that digests are made of.

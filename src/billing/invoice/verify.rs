@@ -2,7 +2,6 @@
 
 use entity::money::{self, Nanos, Overflow};
 use entity::price::Tiers;
-use sha2::{Digest as _, Sha256};
 
 use super::export::{Export, FORMAT, LineRecord};
 use super::record::{Digest, EventRecord};
@@ -95,7 +94,7 @@ fn add_up(export: &Export, line: &LineRecord, price: &str, events: &[&EventRecor
 
 fn check_event(event: &EventRecord, tiers: &Tiers) -> Result<(), Difference> {
     let differs = |what, found: String, computed: String| Difference::Event { id: event.id.clone(), what, found, computed };
-    let digest = hex::encode(Sha256::digest(event.canonical()));
+    let digest = event.digest();
     if event.sha256 != digest {
         return Err(differs("SHA-256", event.sha256.clone(), digest));
     }
