@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use crate::inference::Found;
-use crate::vision::{DetectOptions, Task, Vision};
+use crate::vision::{DetectOptions, Findings, Lane, Options, Task, Vision};
 
 /// Options of `lensmeter detect`.
 #[derive(clap::Args)]
@@ -31,10 +31,12 @@ pub struct Args {
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let file = std::fs::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
     let vision = Vision::open(&args.folder, &args.device, 1)?;
-    let model = vision.find(Task::Detect, args.model.as_deref())?;
+    let route = vision.route(Task::Detect, args.model.as_deref(), 0)?;
     let picture = vision.decode(file.into()).await?;
-    let options = DetectOptions { min_confidence: args.min_confidence, ..DetectOptions::default() };
-    let detected = vision.detect(&model, &picture, &options, 0, Instant::now() + Duration::from_secs(60)).await?;
-    println!("{}", serde_json::to_string_pretty(&Found::of(&picture, &detected))?);
+    let options = Options::Detect(DetectOptions { min_confidence: args.min_confidence, ..DetectOptions::default() });
+    let (lane, deadline) = (Lane { account: 0, weight: 1 }, Instant::now() + Duration::from_secs(60));
+    let inferred = vision.infer(&route, &picture, &options, lane, deadline).await?;
+    let Findings::Detections(detections) = &inferred.findings else { anyhow::bail!("the model gave something else than boxes") };
+    println!("{}", serde_json::to_string_pretty(&Found::of(&picture, detections))?);
     Ok(())
 }

@@ -8,7 +8,7 @@ use entity::money;
 use serde::Serialize;
 
 use crate::metering::Committed;
-use crate::vision::{Detected, Detection, ModelInfo, Picture};
+use crate::vision::{Detection, Findings, Inferred, Picture, Source};
 
 /// Where the time of a call went.
 #[derive(Debug, Clone, Copy, Default)]
@@ -52,10 +52,10 @@ pub struct Found<'a> {
 
 impl<'a> Found<'a> {
     /// The part of the answer that has nothing to do with who asked.
-    pub fn of(picture: &Picture, detected: &'a Detected) -> Self {
+    pub fn of(picture: &Picture, detections: &'a [Detection]) -> Self {
         Self {
             image: Size { width: picture.width, height: picture.height },
-            predictions: detected.detections.iter().map(prediction).collect(),
+            predictions: detections.iter().map(prediction).collect(),
         }
     }
 }
@@ -104,9 +104,8 @@ struct Usage {
 pub(super) struct Draft {
     pub id: InferenceId,
     pub created: i64,
-    pub model: std::sync::Arc<ModelInfo>,
     pub picture: Picture,
-    pub detected: Detected,
+    pub inferred: Inferred,
     pub currency: String,
 }
 
@@ -114,21 +113,23 @@ impl Draft {
     /// The JSON, once the usage is committed: contract, section 3.
     pub fn render(&self, committed: &Committed) -> Vec<u8> {
         let exponent = money::exponent(&self.currency);
-        let time = self.picture.decode + self.detected.timing.queue + self.detected.timing.infer;
+        let Inferred { model, findings, timing, source } = &self.inferred;
+        let time = self.picture.decode + timing.queue + timing.infer;
+        let Findings::Detections(detections) = findings else { unimplemented!("helper A") };
         let body = Body {
             id: self.id.to_string(),
             object: "detection",
             created: self.created,
-            model: &self.model.name,
-            model_version: &self.model.version,
-            found: Found::of(&self.picture, &self.detected),
+            model: &model.name,
+            model_version: &model.version,
+            found: Found::of(&self.picture, detections),
             time: (time.as_secs_f64() * 1000.0).round() / 1000.0,
             usage: Usage {
                 event_id: committed.event.to_string(),
                 images: 1,
                 megapixels: hundredths(self.picture.megapixels_milli().div_ceil(10)),
-                compute_ms: format!("{:.1}", self.detected.timing.compute.as_secs_f64() * 1000.0),
-                cached: self.detected.cached,
+                compute_ms: format!("{:.1}", timing.compute.as_secs_f64() * 1000.0),
+                cached: *source != Source::Computed,
                 amount: committed.amount.decimal(exponent),
                 currency: self.currency.clone(),
                 balance: committed.remaining.decimal(exponent),

@@ -1,4 +1,4 @@
-//! A detection: admit → decode → infer → commit → answer.
+//! One call: admit → decode → infer → commit → answer.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use crate::billing::rating;
 use crate::metering::idempotency::Begun;
 use crate::metering::limits::Hold;
 use crate::metering::{Committed, Record, Rejected, Usage};
-use crate::vision::{DetectOptions, Detected, ModelInfo, Picture, Task};
+use crate::vision::{Inferred, Lane, Options, Picture};
 
 /// From admission to the end of inference; a lease outlives it.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -23,13 +23,22 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// being moved.
 const ADMISSIONS: usize = 3;
 
-/// A detection that someone asks for.
-pub struct DetectRequest {
+/// The image of a call.
+#[derive(Debug, Clone)]
+pub enum ImageSource {
     /// The file as it came.
-    pub image: Bytes,
+    Bytes(Bytes),
+    /// Where it is to be fetched from.
+    Url(String),
+}
+
+/// A call that someone asks for.
+pub struct InferRequest {
+    pub image: ImageSource,
     /// The task's default when none is named.
     pub model: Option<String>,
-    pub options: DetectOptions,
+    /// They say which task it is.
+    pub options: Options,
     pub idempotency: Option<Idempotency>,
     pub request_id: RequestId,
     pub route: &'static str,
@@ -42,11 +51,11 @@ pub struct Idempotency {
     pub fingerprint: [u8; 32],
 }
 
-/// Runs a detection. `Ok` only after its usage is committed.
+/// Runs a call. `Ok` only after its usage is committed.
 ///
 /// # Errors
 /// See [`InferenceError`]; nothing is charged then.
-pub async fn detect(inference: &Inference, caller: &Arc<Caller>, request: DetectRequest) -> Result<Answer, InferenceError> {
+pub async fn infer(inference: &Inference, caller: &Arc<Caller>, request: InferRequest) -> Result<Answer, InferenceError> {
     let now = inference.clock.now();
     if caller.account.standing == Standing::Suspended {
         return Err(InferenceError::Suspended);
@@ -61,24 +70,26 @@ pub async fn detect(inference: &Inference, caller: &Arc<Caller>, request: Detect
             }
         }
     };
-    let model = find_model(inference, request.model.as_deref())?;
-    let (admission, hold) = admit(inference, caller, Task::Detect).await?;
+    let task = request.options.task();
+    let lane = Lane { account: caller.account.id.0.as_u128(), weight: 1 };
+    let route = inference.vision.route(task, request.model.as_deref(), lane.account);
+    let route = route.map_err(|_| InferenceError::UnknownModel(request.model.clone().unwrap_or_else(|| "default".into())))?;
+    let (admission, hold) = admit(inference, caller, task).await?;
     if let Some(per_minute) = std::num::NonZeroU32::new(admission.requests_per_minute) {
         let counted = inference.metering.rate.count(caller.account.id, per_minute);
         counted.map_err(|retry_after| InferenceError::RateLimited { retry_after })?;
     }
     let deadline = Instant::now() + DEADLINE;
-    let picture = inference.vision.decode(request.image.clone()).await?;
-    let lane = caller.account.id.0.as_u128();
-    let detected = inference.vision.detect(&model, &picture, &request.options, lane, deadline).await?;
+    let ImageSource::Bytes(image) = &request.image else { unimplemented!("helper A wires inference::fetch") };
+    let picture = inference.vision.decode(image.clone()).await?;
+    let inferred = inference.vision.infer(&route, &picture, &request.options, lane, deadline).await?;
     let timing =
-        ServerTiming { decode: picture.decode, queue: detected.timing.queue, infer: detected.timing.infer, commit: Duration::ZERO };
+        ServerTiming { decode: picture.decode, queue: inferred.timing.queue, infer: inferred.timing.infer, commit: Duration::ZERO };
     let draft = Arc::new(Draft {
         id: InferenceId::new(),
         created: now.timestamp(),
-        model,
         picture,
-        detected,
+        inferred,
         currency: admission.currency.clone(),
     });
     commit(inference, caller, &request, admission, hold, draft, timing).await
@@ -88,12 +99,8 @@ fn replay(body: Vec<u8>) -> Answer {
     Answer { body: body.into(), replayed: true, timing: ServerTiming::default() }
 }
 
-fn find_model(inference: &Inference, name: Option<&str>) -> Result<Arc<ModelInfo>, InferenceError> {
-    inference.vision.find(Task::Detect, name).map_err(|_| InferenceError::UnknownModel(name.unwrap_or("default").into()))
-}
-
 /// What the call costs at worst, reserved.
-async fn admit(inference: &Inference, caller: &Caller, task: Task) -> Result<(Arc<Admission>, Hold), InferenceError> {
+async fn admit(inference: &Inference, caller: &Caller, task: crate::vision::Task) -> Result<(Arc<Admission>, Hold), InferenceError> {
     let now = inference.clock.now();
     let priced = inference.allowances.price_of(&inference.db, &caller.account, task.as_str(), now).await;
     let admission = priced.map_err(|error| match error {
@@ -111,7 +118,7 @@ async fn admit(inference: &Inference, caller: &Caller, task: Task) -> Result<(Ar
 async fn commit(
     inference: &Inference,
     caller: &Arc<Caller>,
-    request: &DetectRequest,
+    request: &InferRequest,
     mut admission: Arc<Admission>,
     mut hold: Hold,
     draft: Arc<Draft>,
@@ -127,8 +134,9 @@ async fn commit(
                 return Ok(Answer { body: draft.render(&committed).into(), replayed: false, timing });
             }
             Err(Rejected::PeriodClosed) => {
-                inference.allowances.forget(caller.account.id, Task::Detect.as_str()).await;
-                (admission, hold) = admit(inference, caller, Task::Detect).await?;
+                let task = request.options.task();
+                inference.allowances.forget(caller.account.id, task.as_str()).await;
+                (admission, hold) = admit(inference, caller, task).await?;
             }
             Err(Rejected::Duplicate) => return first_answer(inference, caller, request).await,
             Err(Rejected::Fenced | Rejected::Unavailable) => break,
@@ -140,12 +148,12 @@ async fn commit(
 fn usage(
     inference: &Inference,
     caller: &Arc<Caller>,
-    request: &DetectRequest,
+    request: &InferRequest,
     admission: &Admission,
     hold: Hold,
     draft: &Arc<Draft>,
 ) -> Usage {
-    let Detected { timing, .. } = &draft.detected;
+    let Inferred { model, timing, .. } = &draft.inferred;
     let Picture { width, height, .. } = &draft.picture;
     let tiers = admission.tiers.clone();
     let now = inference.clock.now();
@@ -155,9 +163,9 @@ fn usage(
         key: caller.key.id,
         period: admission.period_id,
         price: admission.price_id,
-        task: Task::Detect.as_str(),
-        model: draft.model.name.clone(),
-        model_version: draft.model.version.clone(),
+        task: request.options.task().as_str(),
+        model: model.name.clone(),
+        model_version: model.version.clone(),
         request: request.request_id,
         quantity: 1,
         pixels: i64::from(*width) * i64::from(*height),
@@ -174,7 +182,7 @@ fn usage(
 }
 
 /// Another replica committed the same key first: its answer is the answer.
-async fn first_answer(inference: &Inference, caller: &Caller, request: &DetectRequest) -> Result<Answer, InferenceError> {
+async fn first_answer(inference: &Inference, caller: &Caller, request: &InferRequest) -> Result<Answer, InferenceError> {
     let Some(Idempotency { key, fingerprint }) = &request.idempotency else { return Err(InferenceError::Internal) };
     let now = inference.clock.now();
     let stored = inference.metering.idempotency.stored(caller.account.id, key, request.route, fingerprint, now).await?;

@@ -20,10 +20,10 @@ use super::show;
 use crate::app::App;
 use crate::auth::key::{self, Caller, CreateKeyError, Scope};
 use crate::billing::overview::overview;
-use crate::inference::run::{self, DetectRequest, Idempotency};
+use crate::inference::run::{self, Idempotency, ImageSource, InferRequest};
 use crate::inference::{Answer, InferenceError};
 use crate::platform::secret;
-use crate::vision::DetectOptions;
+use crate::vision::{DetectOptions, Options};
 use crate::web::page::{Page, Shell};
 use crate::web::request_id::ThisRequest;
 use crate::web::session::SignedInMember;
@@ -152,13 +152,13 @@ async fn detect(app: &App, me: &SignedInMember, sent: &Sent, request_id: Request
     app.keys.note_use(key.id, app.clock.now());
     let caller = Arc::new(Caller::new(key, me.account.clone()));
     let min_confidence = sent.confidence.parse().ok().filter(|value| (0.0..=1.0).contains(value));
-    let options = DetectOptions { min_confidence, ..DetectOptions::default() };
+    let options = Options::Detect(DetectOptions { min_confidence, ..DetectOptions::default() });
     let mut fingerprint = [0; 32];
     fingerprint.copy_from_slice(&secret::sha256([sent.image.as_slice(), sent.confidence.as_bytes()].concat()));
     let idempotency = (!sent.once.is_empty()).then(|| Idempotency { key: format!("playground-{}", sent.once), fingerprint });
-    let image = sent.image.clone().into();
-    let call = DetectRequest { image, model: None, options, idempotency, request_id, route: "/app/playground" };
-    Ok(run::detect(&app.inference, &caller, call).await.map_err(Refusal::from))
+    let image = ImageSource::Bytes(sent.image.clone().into());
+    let call = InferRequest { image, model: None, options, idempotency, request_id, route: "/app/playground" };
+    Ok(run::infer(&app.inference, &caller, call).await.map_err(Refusal::from))
 }
 
 /// The key that this page's calls are metered under: made with the first call.

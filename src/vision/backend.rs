@@ -38,11 +38,38 @@ pub struct Maps {
     pub mask: Vec<f32>,
 }
 
+/// One thing that a detector found, before boxes of the same thing are merged.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RawBox {
+    /// Left, top, right and bottom edge, in pixels of the frame.
+    pub rect: [f32; 4],
+    /// Index of its class.
+    pub class: usize,
+    /// 0 to 1.
+    pub score: f32,
+}
+
+/// What a network says about one frame.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Of the built-in detector.
+    Maps(Maps),
+    /// Of any other detector.
+    Boxes(Vec<RawBox>),
+    /// The last layer's numbers: logits of a classifier, features of an embedder.
+    Row(Vec<f32>),
+}
+
 /// A device with one loaded model. It lives on a thread of its own and never leaves it.
 pub trait Backend: Send {
     /// Computes frames of equal size, one result each in their order.
     ///
     /// # Errors
     /// What went wrong, for the log and for the callers of this batch. A panic is caught and means the same.
-    fn run(&mut self, batch: &[Frame]) -> Result<Vec<Maps>, String>;
+    fn run(&mut self, batch: &[Frame]) -> Result<Vec<Output>, String>;
+
+    /// Memory that the weights take on their device, in bytes; 0 where nobody knows.
+    fn bytes(&self) -> u64 {
+        0
+    }
 }

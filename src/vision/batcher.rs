@@ -12,7 +12,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::backend::{Backend, Frame, Maps};
+use super::backend::{Backend, Frame, Output};
 
 /// How much may wait and how much is computed at once.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +74,7 @@ struct Entry {
     frame: Frame,
     deadline: Instant,
     joined: Instant,
-    answer: oneshot::Sender<Result<(Maps, Timing), InferError>>,
+    answer: oneshot::Sender<Result<(Output, Timing), InferError>>,
 }
 
 impl Batcher {
@@ -95,13 +95,13 @@ impl Batcher {
         self.shared.lock().waiting
     }
 
-    /// Queues a frame and waits for its maps. Dropping the future takes the frame out of the queue.
+    /// Queues a frame and waits for its output. Dropping the future takes the frame out of the queue.
     ///
     /// `lane` is whose call it is: lanes are served in turn, so one caller's crowd delays the others by one frame a turn.
     ///
     /// # Errors
     /// [`InferError`]; `Overloaded` comes at once.
-    pub async fn infer(&self, frame: Frame, lane: u128, deadline: Instant) -> Result<(Maps, Timing), InferError> {
+    pub async fn infer(&self, frame: Frame, lane: u128, deadline: Instant) -> Result<(Output, Timing), InferError> {
         let (answer, result) = oneshot::channel();
         self.shared.push(lane, Entry { frame, deadline, joined: Instant::now(), answer })?;
         match tokio::time::timeout_at(deadline.into(), result).await {
@@ -204,21 +204,21 @@ fn serve(shared: &Shared, mut backend: Box<dyn Backend>) {
         // A panic fails this batch and not the thread: a backend keeps nothing between batches but its weights.
         let outcome = catch_unwind(AssertUnwindSafe(|| backend.run(&frames)));
         let infer = started.elapsed();
-        let maps = match outcome {
-            Ok(Ok(maps)) if maps.len() == batch.len() => Ok(maps),
-            Ok(Ok(maps)) => Err(format!("{} results for {} frames", maps.len(), batch.len())),
+        let outputs = match outcome {
+            Ok(Ok(outputs)) if outputs.len() == batch.len() => Ok(outputs),
+            Ok(Ok(outputs)) => Err(format!("{} results for {} frames", outputs.len(), batch.len())),
             Ok(Err(message)) => Err(message),
             Err(panic) => Err(format!("the backend panicked: {}", words_of(&*panic))),
         };
-        if let Err(message) = &maps {
+        if let Err(message) = &outputs {
             tracing::error!(error = message, batch = batch.len(), "a batch failed");
         }
         let shares = split(infer, &frames);
-        let mut maps = maps.map(Vec::into_iter);
+        let mut outputs = outputs.map(Vec::into_iter);
         for (entry, compute) in batch.into_iter().zip(shares) {
             let timing = Timing { queue: started.saturating_duration_since(entry.joined), infer, compute };
-            let result = match &mut maps {
-                Ok(maps) => maps.next().map(|maps| (maps, timing)).ok_or_else(|| InferError::Failed("no result".into())),
+            let result = match &mut outputs {
+                Ok(outputs) => outputs.next().map(|output| (output, timing)).ok_or_else(|| InferError::Failed("no result".into())),
                 Err(message) => Err(InferError::Failed(message.clone())),
             };
             // An error here means that the caller went away meanwhile.

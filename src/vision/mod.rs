@@ -22,7 +22,11 @@ use bytes::Bytes;
 pub use batcher::{InferError, Timing};
 pub use decode::{DecodeError, DecodeLimits, Picture};
 pub use registry::{ModelInfo, OpenError, Task};
-pub use tasks::detect::{DetectOptions, Detected, Detection};
+pub use tasks::{
+    Findings, Options,
+    classify::{Classified, ClassifyOptions},
+    detect::{DetectOptions, Detection},
+};
 
 use backend::Backend;
 use batcher::Batcher;
@@ -31,15 +35,63 @@ use pool::CpuPool;
 /// The models of this process, loaded; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Vision {
-    models: Arc<[Loaded]>,
+    models: Arc<[Arc<Loaded>]>,
     pool: CpuPool,
     limits: DecodeLimits,
 }
 
+/// A model that is ready to answer.
 #[derive(Debug)]
-struct Loaded {
+pub struct Loaded {
     info: Arc<ModelInfo>,
     batcher: Batcher,
+}
+
+/// Which models answer a call. The models stay loaded as long as a route holds them.
+#[derive(Clone, Debug)]
+pub struct Route {
+    model: Arc<Loaded>,
+}
+
+impl Route {
+    /// The model that is asked first.
+    #[must_use]
+    pub fn model(&self) -> &Arc<ModelInfo> {
+        &self.model.info
+    }
+}
+
+/// Whose call it is, for fairness: accounts are served in turn, `weight` entries a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lane {
+    /// The account; caches are scoped to it.
+    pub account: u128,
+    /// Entries a round, at least 1.
+    pub weight: u32,
+}
+
+/// Where an answer comes from: each has its price rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The model ran for this call.
+    Computed,
+    /// An equal call of the account was in flight: the model ran once for both.
+    Joined,
+    /// An equal call of the account was answered before.
+    Cached,
+}
+
+/// The answer to a call.
+#[derive(Clone, Debug)]
+pub struct Inferred {
+    /// The model that answered.
+    pub model: Arc<ModelInfo>,
+    /// What it found.
+    pub findings: Findings,
+    /// Where the time went.
+    pub timing: Timing,
+    /// Whether the model ran for it.
+    pub source: Source,
 }
 
 /// No model of that name does that task.
@@ -76,7 +128,7 @@ impl Vision {
         let start = |(info, backend): (ModelInfo, Box<dyn Backend>)| {
             let name = format!("{}/{}", info.name, info.version);
             let batcher = Batcher::start(&name, backend, info.limits).map_err(|e| OpenError::Thread(name, e))?;
-            Ok(Loaded { info: Arc::new(info), batcher })
+            Ok(Arc::new(Loaded { info: Arc::new(info), batcher }))
         };
         let models = models.into_iter().map(start).collect::<Result<Vec<_>, OpenError>>()?;
         Ok(Self { models: models.into(), pool: CpuPool::new(), limits: DecodeLimits::default() })
@@ -99,14 +151,16 @@ impl Vision {
     ///
     /// # Errors
     /// When there is none; the message names those that there are.
-    pub fn find(&self, task: Task, name: Option<&str>) -> Result<Arc<ModelInfo>, UnknownModel> {
+    pub fn route(&self, task: Task, name: Option<&str>, _account: u128) -> Result<Route, UnknownModel> {
         let (wanted, version) = match name.map(|name| name.split_once('/').unwrap_or((name, ""))) {
             Some((name, version)) => (Some(name), version),
             None => (None, ""),
         };
-        let mut of_task = self.models.iter().map(|model| &model.info).filter(|info| info.task == task);
-        let fits = |info: &&Arc<ModelInfo>| wanted.is_none_or(|name| info.name == name) && (version.is_empty() || info.version == version);
-        of_task.find(fits).cloned().ok_or_else(|| {
+        let mut of_task = self.models.iter().filter(|model| model.info.task == task);
+        let fits = |model: &&Arc<Loaded>| {
+            wanted.is_none_or(|name| model.info.name == name) && (version.is_empty() || model.info.version == version)
+        };
+        of_task.find(fits).map(|model| Route { model: Arc::clone(model) }).ok_or_else(|| {
             let known: Vec<&str> = self.models.iter().filter(|m| m.info.task == task).map(|m| m.info.name.as_str()).collect();
             UnknownModel { name: name.unwrap_or_default().to_owned(), task, known: known.join(", ") }
         })
@@ -121,28 +175,27 @@ impl Vision {
         self.pool.run(move || decode::decode(&bytes, &limits)).await.unwrap_or(Err(DecodeError::Unavailable))
     }
 
-    /// Finds things on a picture. `lane` is whose call it is, for fairness; dropping the future takes it out of the queue.
+    /// Asks a model about a picture. Dropping the future takes it out of the queue.
     ///
     /// # Errors
     /// [`InferError`].
-    pub async fn detect(
+    pub async fn infer(
         &self,
-        model: &ModelInfo,
+        route: &Route,
         picture: &Picture,
-        options: &DetectOptions,
-        lane: u128,
+        options: &Options,
+        lane: Lane,
         deadline: Instant,
-    ) -> Result<Detected, InferError> {
-        let same = |loaded: &&Loaded| loaded.info.name == model.name && loaded.info.version == model.version;
-        let loaded = self.models.iter().find(same).ok_or_else(|| InferError::Failed("the model is not loaded".into()))?;
+    ) -> Result<Inferred, InferError> {
+        let loaded = &route.model;
         let broken = || InferError::Failed("preparing the picture failed".into());
-        let (picture, max_side) = (picture.clone(), model.max_side);
-        let prepared = self.pool.run(move || preprocess::prepare(&picture, max_side)).await.ok_or_else(broken)?;
-        let (maps, timing) = loaded.batcher.infer(prepared.frame.clone(), lane, deadline).await?;
-        let (info, options) = (Arc::clone(&loaded.info), options.clone());
-        let found = self.pool.run(move || tasks::detect::detections(&info, &maps, &prepared, &options)).await;
-        let detections = found.ok_or_else(|| InferError::Failed("reading the maps failed".into()))?;
-        Ok(Detected { detections, timing, cached: false })
+        let (picture, input) = (picture.clone(), loaded.info.input);
+        let prepared = self.pool.run(move || preprocess::prepare(&picture, &input)).await.ok_or_else(broken)?;
+        let (output, timing) = loaded.batcher.infer(prepared.frame.clone(), lane.account, deadline).await?;
+        let (model, options) = (Arc::clone(&loaded.info), options.clone());
+        let found = self.pool.run(move || tasks::findings(&model, &output, &prepared, &options)).await;
+        let findings = found.ok_or_else(|| InferError::Failed("reading the output failed".into()))?.map_err(InferError::Failed)?;
+        Ok(Inferred { model: Arc::clone(&loaded.info), findings, timing, source: Source::Computed })
     }
 
     /// Frames waiting for each model, for the metrics.

@@ -4,8 +4,46 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 
 use super::{backend::Frame, decode::Picture};
 
-/// Sides of a frame are multiples of this: the coarsest map of the network has one cell for it.
-const MULTIPLE: usize = 64;
+/// How a picture becomes what a network takes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Input {
+    /// Its size.
+    pub resize: Resize,
+    /// The network sees `(value / 255 - mean) / std`: red, green, blue.
+    pub mean: [f32; 3],
+    /// See `mean`.
+    pub std: [f32; 3],
+}
+
+/// How a picture is brought to size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resize {
+    /// Pictures with a longer side are scaled down to `max_side`; sides are padded to a multiple of `multiple`.
+    Fit {
+        /// Pixels.
+        max_side: usize,
+        /// Pixels: the coarsest map of the network has one cell for it.
+        multiple: usize,
+    },
+    /// The shorter side is scaled to `shorter`, and a square of `side` is cut from the middle, as torchvision does.
+    Crop {
+        /// Pixels.
+        shorter: usize,
+        /// Pixels.
+        side: usize,
+    },
+    /// The longer side is scaled to `side`, the rest of the square is padded.
+    Letterbox {
+        /// Pixels.
+        side: usize,
+    },
+    /// Both sides are scaled to `side`, whatever that does to the proportions.
+    Stretch {
+        /// Pixels.
+        side: usize,
+    },
+}
+
 /// The grey of the padding, as in training.
 const PADDING: u8 = 127;
 
@@ -27,12 +65,13 @@ pub struct Prepared {
 /// # Panics
 /// Never for a [`Picture`] that `decode` made: its bytes are as many as its size says, and no side is 0.
 #[must_use]
-pub fn prepare(picture: &Picture, max_side: usize) -> Prepared {
+pub fn prepare(picture: &Picture, input: &Input) -> Prepared {
+    let Resize::Fit { max_side, multiple } = input.resize else { unimplemented!("helper M") };
     let (w, h) = (picture.width as usize, picture.height as usize);
     let shrink = (max_side as f64 / w.max(h) as f64).min(1.);
     let to = |side: usize| ((side as f64 * shrink).round() as usize).max(1);
     let (width, height) = (to(w), to(h));
-    let (full_width, full_height) = (width.next_multiple_of(MULTIPLE), height.next_multiple_of(MULTIPLE));
+    let (full_width, full_height) = (width.next_multiple_of(multiple), height.next_multiple_of(multiple));
     let scaled;
     let source: &[u8] = if (width, height) == (w, h) {
         &picture.rgb
@@ -61,6 +100,8 @@ fn resize(picture: &Picture, width: usize, height: usize) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    const FIT: Input = Input { resize: Resize::Fit { max_side: 1280, multiple: 64 }, mean: [0.; 3], std: [1.; 3] };
+
     fn picture(width: u32, height: u32) -> Picture {
         let rgb = vec![200; (width * height * 3) as usize].into();
         Picture { width, height, rgb, decode: std::time::Duration::ZERO }
@@ -68,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_small_picture_keeps_its_size_and_is_padded() {
-        let prepared = prepare(&picture(100, 30), 1280);
+        let prepared = prepare(&picture(100, 30), &FIT);
         assert_eq!((prepared.frame.width, prepared.frame.height), (128, 64));
         assert_eq!((prepared.width, prepared.height, prepared.scale), (100, 30, [1., 1.]));
         assert_eq!(prepared.frame.rgb[99 * 3], 200);
@@ -77,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_long_strip_is_scaled_and_never_vanishes() {
-        let prepared = prepare(&picture(12_800, 4), 1280);
+        let prepared = prepare(&picture(12_800, 4), &FIT);
         assert_eq!((prepared.width, prepared.height), (1280, 1));
         assert_eq!(prepared.scale, [10., 4.]);
     }

@@ -16,9 +16,9 @@ use super::auth::Key;
 use crate::app::App;
 use crate::auth::key::Scope;
 use crate::inference::ServerTiming;
-use crate::inference::run::{self, DetectRequest, Idempotency};
+use crate::inference::run::{self, Idempotency, ImageSource, InferRequest};
 use crate::platform::secret;
-use crate::vision::DetectOptions;
+use crate::vision::{DetectOptions, Options};
 use crate::web::json::body;
 use crate::web::json::fields::{Fields, StoredJson};
 use crate::web::json::problem::{Code, Problem};
@@ -64,8 +64,9 @@ impl DetectApi {
         let (model, options) = options(fields.over(Fields::of_query(request)?))?;
         let idempotency = idempotency_key(request)?.map(|key| Idempotency { key, fingerprint: fingerprint(&model, &options, &image) });
         let request_id = request_id::of(request);
-        let work = DetectRequest { image, model, options, idempotency, request_id, route: ROUTE };
-        let answer = run::detect(&app.inference, caller, work).await?;
+        let (image, options) = (ImageSource::Bytes(image), Options::Detect(options));
+        let work = InferRequest { image, model, options, idempotency, request_id, route: ROUTE };
+        let answer = run::infer(&app.inference, caller, work).await?;
         let replayed = answer.replayed.then(|| "true".to_owned());
         Ok(Answer::Done(StoredJson::new(answer.body), server_timing(&answer.timing), replayed))
     }

@@ -2,7 +2,6 @@
 
 use crate::vision::{
     backend::Maps,
-    batcher::Timing,
     postprocess::{Kinds, Thresholds, shapes},
     preprocess::Prepared,
     registry::ModelInfo,
@@ -48,17 +47,6 @@ pub struct Detection {
     pub ymax: f32,
     /// Corners clockwise from the top left of the line itself; only for lines of text whose direction is known.
     pub quad: Option<[[f32; 2]; 4]>,
-}
-
-/// The answer to a call.
-#[derive(Clone, Debug)]
-pub struct Detected {
-    /// What was found, the surest first.
-    pub detections: Vec<Detection>,
-    /// Where the time went.
-    pub timing: Timing,
-    /// Whether an earlier equal call was answered again. There is no such cache yet: always false.
-    pub cached: bool,
 }
 
 /// The detections in the maps of a frame.

@@ -6,7 +6,7 @@ pub mod network;
 
 use tch::{Device, Kind, Tensor};
 
-use super::backend::{Backend, Frame, Maps};
+use super::backend::{Backend, Frame, Maps, Output};
 use network::{Elements, Precision, STRIDE};
 
 /// The `elements` network on a device.
@@ -27,7 +27,7 @@ impl Torch {
 }
 
 impl Backend for Torch {
-    fn run(&mut self, batch: &[Frame]) -> Result<Vec<Maps>, String> {
+    fn run(&mut self, batch: &[Frame]) -> Result<Vec<Output>, String> {
         // The count of threads belongs to the thread that asks, and this is the first call on the device thread.
         if tch::get_num_threads() != self.threads {
             tch::set_num_threads(self.threads);
@@ -38,7 +38,7 @@ impl Backend for Torch {
 }
 
 impl Torch {
-    fn forward(&self, batch: &[Frame]) -> Result<Vec<Maps>, tch::TchError> {
+    fn forward(&self, batch: &[Frame]) -> Result<Vec<Output>, tch::TchError> {
         let Some(first) = batch.first() else { return Ok(Vec::new()) };
         let shape = [first.height as i64, first.width as i64, 3];
         let frames: Result<Vec<Tensor>, _> = batch.iter().map(|frame| Tensor::f_from_data_size(&frame.rgb, &shape, Kind::Uint8)).collect();
@@ -53,7 +53,7 @@ impl Torch {
             let each = all.len() / batch.len();
             all[i * each..(i + 1) * each].to_vec()
         };
-        let of = |i| Maps { columns, rows, scores: part(&scores, i), sides: part(&sides, i), mask: part(&mask, i) };
+        let of = |i| Output::Maps(Maps { columns, rows, scores: part(&scores, i), sides: part(&sides, i), mask: part(&mask, i) });
         Ok((0..batch.len()).map(of).collect())
     }
 }

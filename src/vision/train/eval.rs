@@ -11,7 +11,7 @@ use super::{
 };
 use crate::vision::{
     DetectOptions, ModelInfo, Picture,
-    backend::Backend,
+    backend::{Backend, Output},
     preprocess::prepare,
     tasks::detect::{Detection, detections},
 };
@@ -79,10 +79,11 @@ pub fn measure(backend: &mut dyn Backend, model: &ModelInfo, scenes: impl Iterat
 fn detect_all(backend: &mut dyn Backend, model: &ModelInfo, scene: Scene) -> Result<Vec<Detection>, EvalError> {
     let (width, height) = scene.image.dimensions();
     let picture = Picture { width, height, rgb: scene.image.into_raw().into(), decode: std::time::Duration::ZERO };
-    let prepared = prepare(&picture, model.max_side);
-    let maps = backend.run(std::slice::from_ref(&prepared.frame)).map_err(EvalError::Backend)?;
+    let prepared = prepare(&picture, &model.input);
+    let outputs = backend.run(std::slice::from_ref(&prepared.frame)).map_err(EvalError::Backend)?;
+    let Some(Output::Maps(maps)) = outputs.first() else { return Err(EvalError::Backend("no maps".into())) };
     let options = DetectOptions { min_confidence: Some(0.05), max_results: Some(usize::MAX), ..DetectOptions::default() };
-    Ok(detections(model, &maps[0], &prepared, &options))
+    Ok(detections(model, maps, &prepared, &options))
 }
 
 impl Report {

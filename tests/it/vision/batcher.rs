@@ -10,7 +10,7 @@ use std::{
 
 use lensmeter::vision::{
     InferError,
-    backend::{Backend, Frame, Maps},
+    backend::{Backend, Frame, Output},
     batcher::{Batcher, QueueLimits},
 };
 
@@ -21,7 +21,7 @@ struct Gated {
 }
 
 impl Backend for Gated {
-    fn run(&mut self, batch: &[Frame]) -> Result<Vec<Maps>, String> {
+    fn run(&mut self, batch: &[Frame]) -> Result<Vec<Output>, String> {
         self.gate.recv().map_err(|_| "the test ended")?;
         let marks: Vec<u64> = batch.iter().map(|frame| frame.pixels).collect();
         self.seen.lock().expect("no test panics while holding it").push(marks.clone());
@@ -29,7 +29,7 @@ impl Backend for Gated {
         if marks.contains(&14) {
             return Err("fourteen is refused".into());
         }
-        Ok(batch.iter().map(|frame| Maps { columns: frame.pixels as usize, ..Maps::default() }).collect())
+        Ok(batch.iter().map(|frame| Output::Row(vec![frame.pixels as f32])).collect())
     }
 }
 
@@ -63,9 +63,10 @@ impl Bench {
         let batcher = Arc::clone(&self.batcher);
         let frame = Frame { width, height: 64, rgb: Arc::from([]), pixels: mark };
         let call = tokio::spawn(async move {
-            let (maps, timing) = batcher.infer(frame, lane, Instant::now() + patience).await?;
+            let (output, timing) = batcher.infer(frame, lane, Instant::now() + patience).await?;
             assert!(timing.compute <= timing.infer);
-            Ok(maps.columns as u64)
+            let Output::Row(row) = output else { panic!("this device gives rows") };
+            Ok(row[0] as u64)
         });
         tokio::time::sleep(Duration::from_millis(15)).await;
         call

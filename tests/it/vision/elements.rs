@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lensmeter::vision::{DetectOptions, Detected, Detection, Task, Vision};
+use lensmeter::vision::{DetectOptions, Detection, Findings, Inferred, Lane, Options, Picture, Task, Timing, Vision};
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/images")
@@ -15,12 +15,26 @@ fn open() -> Vision {
     Vision::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models"), "cpu", 1).expect("the shipped model opens")
 }
 
+/// What a call found, and where its time went.
+struct Detected {
+    detections: Vec<Detection>,
+    timing: Timing,
+}
+
+async fn infer(vision: &Vision, picture: &Picture, options: &DetectOptions) -> Detected {
+    let route = vision.route(Task::Detect, None, 1).expect("there is a detector");
+    let (lane, deadline) = (Lane { account: 1, weight: 1 }, Instant::now() + Duration::from_secs(60));
+    let inferred = vision.infer(&route, picture, &Options::Detect(options.clone()), lane, deadline).await;
+    let Inferred { findings: Findings::Detections(detections), timing, .. } = inferred.expect("the device works") else {
+        panic!("a detector detects")
+    };
+    Detected { detections, timing }
+}
+
 async fn detect(vision: &Vision, file: &str, options: &DetectOptions) -> Detected {
     let bytes = std::fs::read(fixtures().join(file)).expect("the fixture is there");
     let picture = vision.decode(bytes.into()).await.expect("the fixture is a picture");
-    let model = vision.find(Task::Detect, None).expect("there is a detector");
-    let deadline = Instant::now() + Duration::from_secs(60);
-    vision.detect(&model, &picture, options, 1, deadline).await.expect("the device works")
+    infer(vision, &picture, options).await
 }
 
 /// Class and left, top, right, bottom of everything on a fixture, from the browser that drew it.
@@ -114,17 +128,16 @@ async fn a_batch_gives_what_single_calls_give() {
 #[tokio::test]
 async fn boxes_lie_inside_the_picture_whatever_its_size() {
     let vision = open();
-    let model = vision.find(Task::Detect, Some("elements/1")).expect("it is named so");
+    assert!(vision.route(Task::Detect, Some("elements/1"), 1).is_ok());
     for (width, height) in [(1, 1), (3000, 40), (40, 3000), (65, 64)] {
         let rgb: Vec<u8> = (0..width * height * 3).map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
         let picture = lensmeter::vision::Picture { width, height, rgb: rgb.into(), decode: Duration::ZERO };
         let options = DetectOptions { min_confidence: Some(0.06), ..DetectOptions::default() };
-        let deadline = Instant::now() + Duration::from_secs(60);
-        let found = vision.detect(&model, &picture, &options, 1, deadline).await.expect("the device works");
+        let found = infer(&vision, &picture, &options).await;
         for d in found.detections {
             assert!(d.xmin >= 0. && d.ymin >= 0. && d.xmax <= width as f32 + 0.01 && d.ymax <= height as f32 + 0.01, "{d:?}");
         }
     }
-    assert!(vision.find(Task::Embed, None).is_err());
-    assert!(vision.find(Task::Detect, Some("no-such")).expect_err("unknown").to_string().contains("elements"));
+    assert!(vision.route(Task::Embed, None, 1).is_err());
+    assert!(vision.route(Task::Detect, Some("no-such"), 1).expect_err("unknown").to_string().contains("elements"));
 }

@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::batcher::QueueLimits;
+use super::{batcher::QueueLimits, preprocess::{Input, Resize}};
 
 /// What a model does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -48,12 +48,14 @@ pub struct ModelInfo {
     pub version: String,
     /// What it does.
     pub task: Task,
+    /// The network that the weights belong to.
+    pub architecture: String,
     /// Names of the classes, in the order of the network's channels.
     pub classes: Vec<String>,
     /// One sentence for the list of models.
     pub description: String,
-    /// Pictures with a longer side are scaled down to this many pixels.
-    pub max_side: usize,
+    /// How a picture becomes what the network takes.
+    pub input: Input,
     /// Options that a call leaves out.
     pub defaults: Defaults,
     /// Batch and queue.
@@ -117,7 +119,7 @@ struct Manifest {
     classes: Vec<String>,
     description: String,
     #[serde(default)]
-    input: Input,
+    input: ManifestInput,
     #[serde(default)]
     defaults: Defaults,
     #[serde(default)]
@@ -126,11 +128,11 @@ struct Manifest {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Input {
+struct ManifestInput {
     max_side: usize,
 }
 
-impl Default for Input {
+impl Default for ManifestInput {
     fn default() -> Self {
         Self { max_side: 1280 }
     }
@@ -214,7 +216,8 @@ pub fn read(path: &Path) -> Result<ModelInfo, OpenError> {
         task: manifest.task,
         classes: manifest.classes,
         description: manifest.description,
-        max_side: manifest.input.max_side,
+        architecture: manifest.architecture,
+        input: Input { resize: Resize::Fit { max_side: manifest.input.max_side, multiple: 64 }, mean: [0.; 3], std: [1.; 3] },
         defaults,
         limits: QueueLimits { batch: limits.batch, queue: limits.queue },
         weights: folder.join(manifest.weights),
