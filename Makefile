@@ -6,7 +6,7 @@ SHELL := bash
 # `make demo DEMO="--once"`: arguments of `lensmeter demo`.
 DEMO ?=
 
-.PHONY: help setup demo test lint openapi clean
+.PHONY: help setup demo test lint bench openapi clean
 
 help: ## This list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,11 @@ lint: setup ## Formatting, clippy, licences and advisories of dependencies
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
 	@if command -v cargo-deny >/dev/null; then cargo deny --locked check; else echo "cargo-deny is not installed: cargo install --locked cargo-deny"; exit 1; fi
+
+bench: setup ## Our claims about speed, with peers side by side (scripts/peers/README.md says what they need)
+	cargo build --locked --release
+	"$$(scripts/binary release)" bench vision
+	"$$(scripts/binary release)" bench metering
 
 openapi: setup ## Write docs/openapi.json anew
 	cargo build --locked

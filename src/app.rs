@@ -1,6 +1,7 @@
 //! What every surface is handed: cheap handles, built once from the configuration.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use sea_orm::DatabaseConnection;
@@ -10,13 +11,15 @@ use crate::auth::key::Keys;
 use crate::auth::throttle::Throttle;
 use crate::billing::allowance::Allowances;
 use crate::billing::stripe::Stripe;
-use crate::inference::Inference;
+use crate::inference::job::Jobs;
+use crate::inference::store::Store;
+use crate::inference::{Inference, run};
 use crate::metering::Metering;
 use crate::platform::clock::Clock;
-use crate::platform::config::Config;
+use crate::platform::config::{self, Config};
 use crate::platform::mail::Mailer;
 use crate::platform::{db, telemetry};
-use crate::vision::Vision;
+use crate::vision::{self, Vision};
 
 /// The program, as its surfaces see it. Cheap to clone.
 #[derive(Clone)]
@@ -27,6 +30,7 @@ pub struct App {
     pub keys: Keys,
     pub throttle: Arc<Throttle>,
     pub inference: Inference,
+    pub jobs: Jobs,
     pub stripe: Stripe,
     pub mailer: Mailer,
     pub metrics: PrometheusHandle,
@@ -44,14 +48,46 @@ impl App {
         // As text: the error and its source say the same.
         let db = connected.map_err(|error| anyhow::anyhow!("DATABASE_URL: {error}"))?;
         let vision = {
-            let settings = config.vision.clone();
+            let settings = settings(&config.vision);
             // Reading and warming models is seconds of CPU.
-            tokio::task::spawn_blocking(move || Vision::open(&settings.models, &settings.device, settings.threads)).await??
+            tokio::task::spawn_blocking(move || Vision::start(&settings)).await??
         };
+        let keys = Keys::new(db.clone());
+        keys.listen_in_background();
         let stripe = Stripe::new(&config.stripe.api_base, config.stripe.secret_key.expose_secret());
         let mailer = Mailer::new(config.mail.smtp_url.expose_secret(), &config.mail.from).map_err(anyhow::Error::msg)?;
         let metering = Metering::start(&db);
-        let inference = Inference { db: db.clone(), clock: clock.clone(), vision, metering, allowances: Allowances::default() };
-        Ok(Self { keys: Keys::new(db.clone()), throttle: Arc::default(), config, clock, db, inference, stripe, mailer, metrics })
+        let inference = Inference {
+            db: db.clone(),
+            clock: clock.clone(),
+            vision,
+            metering,
+            allowances: Allowances::default(),
+            deadline: run::DEADLINE,
+            allow_private_urls: config.server.allow_private_urls,
+        };
+        let jobs = Jobs {
+            inference: inference.clone(),
+            store: Store::open(&config.storage)?,
+            limits: config.jobs.clone(),
+            retention: config.storage.retention(),
+        };
+        Ok(Self { keys, throttle: Arc::default(), config, clock, db, inference, jobs, stripe, mailer, metrics })
+    }
+}
+
+/// As the models' room is told: it knows no configuration.
+fn settings(config: &config::Vision) -> vision::Settings {
+    let bytes = |megabytes: u32| u64::from(megabytes) << 20;
+    let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+    vision::Settings {
+        models: config.models.clone(),
+        device: config.device.clone(),
+        threads: config.threads,
+        workers: config.workers,
+        memory: (config.memory_mb > 0).then(|| bytes(config.memory_mb)),
+        cache: bytes(config.cache_mb),
+        cache_life: seconds(config.cache_seconds),
+        poll: seconds(config.poll_seconds),
     }
 }

@@ -32,7 +32,7 @@ async function preview(blob) {
   problem.hidden = true;
   try {
     bitmap = await createImageBitmap(blob, { imageOrientation: "from-image" });
-    show([], null);
+    show(null);
   } catch {
     bitmap = null;
   }
@@ -59,7 +59,7 @@ form.addEventListener("submit", async (event) => {
     const body = await answer.json();
     if (!answer.ok) return refuse(body.problem, body.top_up);
     problem.hidden = true;
-    show(body.predictions, body);
+    show(body);
   } catch {
     refuse("The answer could not be read. Check your connection, or reload the page and try again.", false);
   } finally {
@@ -76,20 +76,16 @@ function refuse(text, topUp) {
   problem.scrollIntoView({ block: "nearest" });
 }
 
-function show(predictions, answer) {
+function show(answer) {
   const parts = document.getElementById("result-template").content.cloneNode(true);
   const canvas = parts.querySelector("canvas");
   const rows = parts.querySelector("tbody");
-  canvas.setAttribute("aria-label", answer ? `Your picture with ${predictions.length} boxes; the table lists them` : "Your picture");
+  const predictions = answer?.object === "detection" ? answer.predictions : [];
+  canvas.setAttribute("aria-label", predictions.length ? `Your picture with ${predictions.length} boxes; the table lists them` : "Your picture");
   const draw = (lit) => paint(canvas, predictions, lit);
   if (answer) {
-    predictions.forEach((one, index) => rows.append(row(one, index, draw)));
-    const { usage } = answer;
-    parts.querySelector("[data-summary]").textContent = `${predictions.length} ${predictions.length === 1 ? "object" : "objects"} in ${Math.round(answer.time * 1000)} ms`;
-    parts.querySelector("[data-price]").textContent = `${money(usage.amount, usage.currency)} for this call`;
-    parts.querySelector("[data-receipt]").textContent = `Charged as ${usage.event_id}. Credit left: ${money(usage.balance, usage.currency)}.`;
-    parts.querySelector("[data-json]").textContent = JSON.stringify(answer, null, 2);
-    document.getElementById("balance").textContent = money(usage.balance, usage.currency);
+    tell(answer, parts, rows, draw);
+    receipt(answer, parts);
   } else {
     parts.querySelector("section").remove();
     parts.querySelector("details").remove();
@@ -107,23 +103,57 @@ function show(predictions, answer) {
   draw(-1);
 }
 
-function row(one, index, draw) {
-  const line = document.createElement("tr");
-  line.className = one.class;
-  line.tabIndex = 0;
-  const { xmin, ymin, xmax, ymax } = one.box;
-  const cells = [[index + 1, "num-start muted"], [one.class, ""], [one.confidence.toFixed(2), "num-start"], [`${xmin}, ${ymin}`, "num"], [`${xmax - xmin} × ${ymax - ymin}`, "num"]];
+// What was found, by task.
+function tell(answer, parts, rows, draw) {
+  const { object, predictions, data } = answer;
+  let found;
+  if (object === "classification") {
+    // Classes have no place and no size.
+    for (const head of [...parts.querySelectorAll("th")].slice(3)) head.remove();
+    predictions.forEach((one, index) => rows.append(line([[index + 1, "num-start muted"], [one.class, ""], [one.confidence.toFixed(2), "num-start"]])));
+    found = answer.top ?? "No class";
+  } else if (object === "list") {
+    const [{ embedding }] = data;
+    parts.querySelector("table").parentElement.remove();
+    parts.querySelector("[data-vector]").hidden = false;
+    parts.querySelector("[data-vector] p").textContent = `${embedding.slice(0, 8).map((value) => value.toFixed(4)).join(", ")}, …`;
+    found = `${embedding.length} numbers`;
+  } else {
+    predictions.forEach((one, index) => rows.append(row(one, index, draw)));
+    found = `${predictions.length} ${predictions.length === 1 ? "object" : "objects"}`;
+  }
+  parts.querySelector("[data-summary]").textContent = `${found} in ${Math.round(answer.time * 1000)} ms`;
+}
+
+function receipt(answer, parts) {
+  const { usage } = answer;
+  parts.querySelector("[data-price]").textContent = `${money(usage.amount, usage.currency)} for this call`;
+  parts.querySelector("[data-receipt]").textContent = `Charged as ${usage.event_id}. Credit left: ${money(usage.balance, usage.currency)}.`;
+  parts.querySelector("[data-json]").textContent = JSON.stringify(answer, null, 2);
+  document.getElementById("balance").textContent = money(usage.balance, usage.currency);
+}
+
+function line(cells) {
+  const made = document.createElement("tr");
   for (const [text, kind] of cells) {
-    const cell = line.insertCell();
+    const cell = made.insertCell();
     cell.textContent = text;
     cell.className = kind;
   }
+  return made;
+}
+
+function row(one, index, draw) {
+  const { xmin, ymin, xmax, ymax } = one.box;
+  const made = line([[index + 1, "num-start muted"], [one.class, ""], [one.confidence.toFixed(2), "num-start"], [`${xmin}, ${ymin}`, "num"], [`${xmax - xmin} × ${ymax - ymin}`, "num"]]);
+  made.className = one.class;
+  made.tabIndex = 0;
   const swatch = document.createElement("span");
   swatch.className = "swatch";
-  line.cells[1].prepend(swatch);
-  for (const kind of ["pointerenter", "focus"]) line.addEventListener(kind, () => draw(index));
-  for (const kind of ["pointerleave", "blur"]) line.addEventListener(kind, () => draw(-1));
-  return line;
+  made.cells[1].prepend(swatch);
+  for (const kind of ["pointerenter", "focus"]) made.addEventListener(kind, () => draw(index));
+  for (const kind of ["pointerleave", "blur"]) made.addEventListener(kind, () => draw(-1));
+  return made;
 }
 
 function paint(canvas, predictions, lit) {
@@ -133,17 +163,20 @@ function paint(canvas, predictions, lit) {
   context.drawImage(bitmap, 0, 0);
   const unit = Math.max(bitmap.width / 800, 1);
   const style = getComputedStyle(document.documentElement);
-  const names = { text_line: "--box-text", qr_code: "--box-qr", barcode: "--box-bar", data_matrix: "--box-dm" };
+  const names = { text_line: "--box-text", qr_code: "--box-qr", barcode: "--box-bar", data_matrix: "--box-dm", checkbox: "--box-check" };
   context.font = `600 ${12 * unit}px system-ui, sans-serif`;
   predictions.forEach((one, index) => {
     const { xmin, ymin, xmax, ymax } = one.box;
     const colour = style.getPropertyValue(names[one.class] ?? "--bad").trim();
     context.strokeStyle = context.fillStyle = colour;
     context.lineWidth = (index === lit ? 3.5 : 2) * unit;
-    context.strokeRect(xmin, ymin, xmax - xmin, ymax - ymin);
+    context.beginPath();
+    for (const [x, y] of one.quad ?? [[xmin, ymin], [xmax, ymin], [xmax, ymax], [xmin, ymax]]) context.lineTo(x, y);
+    context.closePath();
+    context.stroke();
     if (index === lit) {
       context.globalAlpha = 0.18;
-      context.fillRect(xmin, ymin, xmax - xmin, ymax - ymin);
+      context.fill();
       context.globalAlpha = 1;
     }
     // Lines of text come by the dozen: their names only when pointed at.

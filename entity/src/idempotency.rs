@@ -17,7 +17,8 @@ pub struct Model {
     pub key: String,
     pub route: String,
     pub fingerprint: Vec<u8>,
-    pub event_id: EventId,
+    /// None of a key that stands for a job.
+    pub event_id: Option<EventId>,
     pub answer: Vec<u8>,
     pub created_at: Time,
     pub expires_at: Time,

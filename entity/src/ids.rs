@@ -99,6 +99,8 @@ id_type!(/// A metered call.
     EventId, "evt");
 id_type!(/// One HTTP request.
     RequestId, "req");
+id_type!(/// What may be spent under one limit.
+    BalanceId, "bal");
 id_type!(/// A slice of a balance held by one replica.
     LeaseId, "lease");
 id_type!(/// An account of the ledger.
@@ -117,8 +119,10 @@ id_type!(/// A payment of an invoice.
     PaymentId, "pay");
 id_type!(/// A mail in the outbox.
     MailId, "mail");
+id_type!(/// A customer's asynchronous inference.
+    JobId, "job");
 id_type!(/// A job of our own background queue.
-    QueueJobId, "job");
+    QueueJobId, "qjob");
 id_type!(/// A customer's webhook endpoint.
     EndpointId, "we");
 id_type!(/// An event on its way to an endpoint.

@@ -4,7 +4,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{
     Time,
-    ids::{AccountId, LeaseId},
+    ids::{BalanceId, LeaseId},
     money::Nanos,
 };
 
@@ -14,11 +14,15 @@ use crate::{
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: LeaseId,
-    pub account_id: AccountId,
+    pub balance_id: BalanceId,
     pub replica: Uuid,
     pub amount: Nanos,
     pub used: Nanos,
     pub expires_at: Time,
+    /// Of the balance when the lease was taken.
+    pub epoch: i64,
+    /// When another replica asked for what is not in use.
+    pub recalled_at: Option<Time>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -44,6 +44,14 @@ impl Nanos {
         Minor(((self.0 as i128 + half as i128) / unit as i128) as i64)
     }
 
+    /// Reads a decimal text such as `0.0015`, exactly and without a sign; none when it is something else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        let shaped = !whole.is_empty() && fraction.len() <= 9 && digits(whole) && digits(fraction) && !text.ends_with('.');
+        shaped.then(|| format!("{whole}{fraction:0<9}").parse().ok().map(Self)).flatten()
+    }
+
     /// A decimal text with at least `exponent` digits behind the point and no idle zeros after that: `0.0015`, `9.50`.
     pub fn decimal(self, exponent: u32) -> String {
         let sign = if self.0 < 0 { "-" } else { "" };
@@ -101,6 +109,15 @@ mod tests {
         assert_eq!(Nanos(-4_999_999).round(2), Minor(0));
         assert_eq!(Nanos(i64::MAX).round(2), Minor(922_337_203_685));
         assert_eq!(Nanos(500_000_000).round(0), Minor(1));
+    }
+
+    #[test]
+    fn a_decimal_reads_back_or_is_refused() {
+        assert_eq!(Nanos::parse("0.0015"), Some(Nanos(1_500_000)));
+        assert_eq!(Nanos::parse("12"), Some(Nanos(12_000_000_000)));
+        for wrong in ["", ".5", "5.", "-1", "+1", "1e3", "1,5", "0.0000000001", "9999999999999", " 1", "１"] {
+            assert_eq!(Nanos::parse(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

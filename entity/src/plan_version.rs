@@ -22,6 +22,8 @@ pub struct Model {
     pub base_fee_minor: Minor,
     pub signup_credit_nanos: Nanos,
     pub requests_per_minute: i32,
+    /// Calls that are served in a row when accounts wait for one device, 1 to 100.
+    pub weight: i32,
     pub digest: Vec<u8>,
     pub created_at: Time,
 }

@@ -36,6 +36,9 @@ pub struct Model {
     pub key: Option<String>,
     pub payload: Json,
     pub state: State,
+    pub lane: String,
+    /// Earlier goes first; the moment of enqueueing, unless whoever enqueued it gave way to others.
+    pub rank: Time,
     pub run_at: Time,
     pub attempts: i32,
     pub max_attempts: i32,

@@ -10,6 +10,10 @@ mod m20261120_000004_metering;
 mod m20261120_000005_ledger;
 mod m20261120_000006_documents;
 mod m20261120_000007_webhooks;
+mod m20261120_000008_jobs;
+mod m20261120_000009_pricing;
+mod m20261120_000010_limits;
+mod m20261120_000011_keys;
 
 /// The list of all migrations, oldest first. A shipped one is never edited.
 pub struct Migrator;
@@ -25,6 +29,10 @@ impl MigratorTrait for Migrator {
             Box::new(m20261120_000005_ledger::Migration),
             Box::new(m20261120_000006_documents::Migration),
             Box::new(m20261120_000007_webhooks::Migration),
+            Box::new(m20261120_000008_jobs::Migration),
+            Box::new(m20261120_000009_pricing::Migration),
+            Box::new(m20261120_000010_limits::Migration),
+            Box::new(m20261120_000011_keys::Migration),
         ]
     }
 }

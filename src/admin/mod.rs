@@ -4,6 +4,7 @@ mod accounts;
 mod duration;
 mod gate;
 mod ledger;
+mod models;
 mod queue;
 
 use poem::web::{Data, Json};
@@ -14,7 +15,7 @@ use serde_json::Value;
 use crate::app::App;
 use crate::web::json::{body, problem, spec};
 
-const DESCRIPTION: &str = "For whoever runs an installation: simulated clocks, parked work, the ledger. Every request carries \
+const DESCRIPTION: &str = "For whoever runs an installation: simulated clocks, models, parked work, the ledger. Every request carries \
     the operator's token as `Authorization: Bearer …`. Errors are problem documents (RFC 9457).";
 
 /// The groups of the reference.
@@ -22,16 +23,18 @@ const DESCRIPTION: &str = "For whoever runs an installation: simulated clocks, p
 enum Tag {
     /// Customer accounts and their simulated clocks.
     Accounts,
+    /// What serves, and what is refused.
+    Models,
     /// Background work that gave up.
     Queue,
     /// The books.
     Ledger,
 }
 
-type Apis = (accounts::AccountsApi, queue::QueueApi, ledger::LedgerApi);
+type Apis = (accounts::AccountsApi, models::ModelsApi, queue::QueueApi, ledger::LedgerApi);
 
 fn service() -> OpenApiService<Apis, ()> {
-    let apis = (accounts::AccountsApi, queue::QueueApi, ledger::LedgerApi);
+    let apis = (accounts::AccountsApi, models::ModelsApi, queue::QueueApi, ledger::LedgerApi);
     OpenApiService::new(apis, "Lensmeter, operator", env!("CARGO_PKG_VERSION"))
 }
 

@@ -33,7 +33,7 @@ pub struct ParkedList {
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
 pub struct ParkedJob {
-    /// `job_…`
+    /// `qjob_…`
     pub id: String,
     /// What it does.
     pub kind: String,
@@ -50,7 +50,7 @@ pub struct ParkedJob {
 /// A job that will run again.
 #[derive(Debug, Object)]
 pub struct Retried {
-    /// `job_…`
+    /// `qjob_…`
     pub id: String,
     /// Always `ready`.
     pub state: String,
@@ -83,7 +83,7 @@ impl QueueApi {
         &self,
         _operator: Operator,
         app: Data<&App>,
-        /** `job_…` */
+        /** `qjob_…` */
         id: Path<String>,
     ) -> Result<Json<Retried>, Problem> {
         let unknown = || Problem::new(Code::NotFound, "There is no such parked job. `GET /admin/v1/queue/parked` lists them.");

@@ -5,7 +5,6 @@ use entity::balance;
 use poem::web::Data;
 use poem_openapi::payload::Json;
 use poem_openapi::{Enum, Object, OpenApi};
-use sea_orm::EntityTrait as _;
 
 use super::auth::Key;
 use super::{Tag, money};
@@ -164,5 +163,5 @@ impl AccountApi {
 
 /// Every account with a key has a balance: it is made when the address is verified, and keys come after that.
 async fn balance_of(app: &App, account: &entity::account::Model) -> Result<balance::Model, Problem> {
-    balance::Entity::find_by_id(account.id).one(&app.db).await?.ok_or_else(|| Problem::plain(Code::Internal))
+    balance::Entity::credit_of(account.id).one(&app.db).await?.ok_or_else(|| Problem::plain(Code::Internal))
 }

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use poem::http::header;
+use poem::http::{HeaderValue, header};
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
+use super::metered::Gate;
 use crate::app::App;
 use crate::auth::key::{Caller, KeyError, Scope};
+use crate::platform::telemetry::own::{self, Part};
+use crate::web::client_ip;
 use crate::web::json::body;
 use crate::web::json::problem::{Code, Problem};
 
@@ -72,7 +75,9 @@ impl<'a> ApiExtractor<'a> for Key {
     }
 
     async fn from_request(request: &'a Request, body: &mut RequestBody, _: ExtractParamOptions<()>) -> poem::Result<Self> {
-        match authenticate(request).await {
+        let (admitted, spent) = own::busy(admitted(request)).await;
+        own::record(Part::Authenticate, spent, 1);
+        match admitted {
             Ok(caller) => Ok(Self(caller)),
             Err(problem) => {
                 // A client that is still sending would see a broken connection and not the answer.
@@ -83,21 +88,83 @@ impl<'a> ApiExtractor<'a> for Key {
     }
 }
 
-async fn authenticate(request: &Request) -> Result<Arc<Caller>, Problem> {
+/// Who calls; on metered routes the call is counted.
+async fn admitted(request: &Request) -> Result<Arc<Caller>, Problem> {
     let app = request.data::<App>().ok_or_else(|| Problem::plain(Code::Internal))?;
-    let Some(text) = presented(request) else {
-        return Err(Problem::new(Code::InvalidKey, format!("No API key came with the request. {}", Code::InvalidKey.about().advice)));
-    };
-    app.keys.authenticate(text, app.clock.now()).await.map_err(|error| match error {
+    let key = presented(request)?;
+    let caller = app.keys.authenticate(key, client_ip::address(request), app.clock.now()).await.map_err(|error| match error {
         KeyError::Invalid => Problem::plain(Code::InvalidKey),
+        KeyError::IpNotAllowed => Problem::plain(Code::IpNotAllowed),
+        KeyError::TooManyTries { wait } => too_many_tries().retry_after(wait),
         KeyError::Unavailable => Problem::plain(Code::Unavailable),
-    })
+    })?;
+    if let Some(gate) = request.data::<Gate>() {
+        gate.pass(app, &caller).await?;
+    }
+    Ok(caller)
 }
 
-fn presented(request: &Request) -> Option<&str> {
-    let bearer = request.header(header::AUTHORIZATION).and_then(|value| {
-        let (scheme, key) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
-    });
-    bearer.or_else(|| request.header("x-api-key").map(str::trim)).filter(|key| !key.is_empty())
+fn too_many_tries() -> Problem {
+    let detail =
+        "Too many requests with invalid keys came from this address. Check the key, then wait for as many seconds as `Retry-After` says.";
+    Problem { policy: Some("address"), ..Problem::new(Code::RateLimited, detail) }
+}
+
+/// The one key of the request, wherever it is and however often.
+fn presented(request: &Request) -> Result<&str, Problem> {
+    let said = |detail: &str| Problem::new(Code::InvalidKey, format!("{detail} {}", Code::InvalidKey.about().advice));
+    let mut found: Option<&str> = None;
+    let bearers = request.headers().get_all(header::AUTHORIZATION).iter().filter_map(bearer);
+    for key in bearers.chain(request.headers().get_all("x-api-key").iter().map(plain)).filter(|key| !key.is_empty()) {
+        match found {
+            Some(first) if first != key => return Err(said("The request carries more than one API key.")),
+            _ => found = Some(key),
+        }
+    }
+    found.ok_or_else(|| said("No API key came with the request."))
+}
+
+/// What stands behind `Bearer`; none for another scheme.
+fn bearer(value: &HeaderValue) -> Option<&str> {
+    let (scheme, key) = plain(value).split_once(' ').unwrap_or_else(|| (plain(value), ""));
+    scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
+}
+
+/// A header's text; of one that is not ASCII, something that is no key.
+fn plain(value: &HeaderValue) -> &str {
+    value.to_str().map_or("?", str::trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(headers: &[(&str, &[u8])]) -> Result<String, Problem> {
+        let mut request = Request::builder().finish();
+        for (name, value) in headers {
+            let name = poem::http::HeaderName::from_bytes(name.as_bytes()).expect("a header's name");
+            request.headers_mut().append(name, HeaderValue::from_bytes(value).expect("a header's value"));
+        }
+        presented(&request).map(str::to_owned)
+    }
+
+    #[test]
+    fn there_is_one_key_or_none() {
+        assert_eq!(of(&[("authorization", b"Bearer a")]).unwrap(), "a");
+        assert_eq!(of(&[("authorization", b"bEARER   a ")]).unwrap(), "a");
+        assert_eq!(of(&[("x-api-key", b" a ")]).unwrap(), "a");
+        assert_eq!(of(&[("authorization", b"Bearer a"), ("x-api-key", b"a")]).unwrap(), "a", "the same key twice");
+        assert_eq!(of(&[("authorization", b"Bearer"), ("x-api-key", b"a")]).unwrap(), "a", "an empty one beside it");
+        assert_eq!(of(&[("authorization", b"Basic abc"), ("x-api-key", b"a")]).unwrap(), "a", "a proxy's own password");
+        for several in [
+            &[("authorization", b"Bearer a".as_slice()), ("x-api-key", b"b")][..],
+            &[("authorization", b"Bearer a"), ("authorization", b"Bearer b")],
+            &[("x-api-key", b"a"), ("x-api-key", "ü".as_bytes())],
+        ] {
+            assert!(of(several).unwrap_err().detail.starts_with("The request carries more"), "{several:?}");
+        }
+        for none in [&[][..], &[("authorization", b"".as_slice())], &[("authorization", b"Bearer ")], &[("x-api-key", b"  ")]] {
+            assert!(of(none).unwrap_err().detail.starts_with("No API key"), "{none:?}");
+        }
+    }
 }

@@ -2,11 +2,16 @@
 
 mod account;
 mod auth;
+mod classify;
 mod detect;
 mod docs;
+mod embed;
 mod health;
+mod infer;
 mod invoices;
+mod jobs;
 mod keys;
+mod metered;
 mod models;
 mod money;
 mod paging;
@@ -14,6 +19,7 @@ mod quote;
 mod spec;
 mod usage;
 mod usage_csv;
+mod usage_reconcile;
 
 use poem::{IntoEndpoint as _, Route};
 use poem_openapi::{OpenApiService, Tags};
@@ -28,6 +34,8 @@ pub use spec::document;
 enum Tag {
     /// Run models on images.
     Inference,
+    /// The same without waiting for the answer.
+    Jobs,
     /// The models that can be run.
     Models,
     /// What was used, and what a call would cost.
@@ -42,10 +50,14 @@ enum Tag {
 
 type Apis = (
     detect::DetectApi,
+    classify::ClassifyApi,
+    embed::EmbedApi,
+    jobs::JobsApi,
     models::ModelsApi,
     quote::QuoteApi,
     usage::UsageApi,
     usage_csv::UsageCsvApi,
+    usage_reconcile::UsageReconcileApi,
     keys::KeysApi,
     account::AccountApi,
     invoices::InvoicesApi,
@@ -54,10 +66,14 @@ type Apis = (
 fn service() -> OpenApiService<Apis, ()> {
     let apis = (
         detect::DetectApi,
+        classify::ClassifyApi,
+        embed::EmbedApi,
+        jobs::JobsApi,
         models::ModelsApi,
         quote::QuoteApi,
         usage::UsageApi,
         usage_csv::UsageCsvApi,
+        usage_reconcile::UsageReconcileApi,
         keys::KeysApi,
         account::AccountApi,
         invoices::InvoicesApi,
@@ -67,7 +83,7 @@ fn service() -> OpenApiService<Apis, ()> {
 
 /// Adds the routes of this surface.
 pub fn mount(route: Route, app: &App) -> Route {
-    let bounded = body::bounded(service().into_endpoint(), &[detect::ROUTE]);
-    let v1 = problem::rendered(bounded, app.config.server.public_url.clone());
+    let bounded = body::bounded(service().into_endpoint(), &[detect::ROUTE, classify::ROUTE, embed::ROUTE, jobs::ROUTE]);
+    let v1 = metered::counted(problem::rendered(jobs::preferring(bounded), app.config.server.public_url.clone()));
     docs::mount(health::mount(route), app).nest_no_strip("/v1", v1)
 }

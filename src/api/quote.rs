@@ -8,8 +8,8 @@ use super::auth::Key;
 use super::{Tag, money};
 use crate::app::App;
 use crate::auth::key::Scope;
-use crate::billing::{close, plan, rating};
-use crate::metering::report;
+use crate::billing::quote;
+use crate::vision::Vision;
 use crate::web::json::fields::{Fields, FromFields, JsonBody};
 use crate::web::json::problem::{Code, Problem};
 
@@ -18,8 +18,10 @@ pub struct QuoteApi;
 /// A call to price.
 #[derive(Debug, Object)]
 pub struct QuoteRequest {
-    /// What would be done. Without it: `detect`.
+    /// What would be done: `detect`, `classify` or `embed`. Without it: what `model` does, or `detect`.
     pub task: Option<String>,
+    /// Which model would do it, as in the call.
+    pub model: Option<String>,
     /// How many images, from 1 to 1,000,000. Without it: 1.
     #[oai(validator(minimum(value = "1"), maximum(value = "1000000")))]
     pub images: Option<i64>,
@@ -27,7 +29,8 @@ pub struct QuoteRequest {
 
 impl FromFields for QuoteRequest {
     fn from_fields(fields: &mut Fields) -> Result<Self, Problem> {
-        Ok(Self { task: fields.text("task")?, images: fields.whole("images", 1, 1_000_000)? })
+        let (task, model) = (fields.text("task")?, fields.text("model")?);
+        Ok(Self { task, model, images: fields.whole("images", 1, 1_000_000)? })
     }
 }
 
@@ -41,11 +44,14 @@ pub enum QuoteObject {
 
 /// What a call would cost now.
 #[derive(Debug, Object)]
+#[oai(skip_serializing_if_is_none)]
 pub struct Quote {
     /// Always `quote`.
     pub object: QuoteObject,
     /// What would be done.
     pub task: String,
+    /// The model that was asked for, when one was.
+    pub model: Option<String>,
     /// Units that would be charged.
     pub quantity: i64,
     /// Their price after what was used this period, exact, as a decimal text.
@@ -54,6 +60,8 @@ pub struct Quote {
     pub currency: String,
     /// The price in words.
     pub description: String,
+    /// What a repeated image costs: `full` or `free`.
+    pub cached: String,
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Usage")]
@@ -64,18 +72,43 @@ impl QuoteApi {
     #[oai(path = "/quote", method = "post", operation_id = "createQuote")]
     async fn quote(&self, key: Key, app: Data<&App>, body: JsonBody<QuoteRequest>) -> Result<Json<Quote>, Problem> {
         let account = &key.with_one_of(&[Scope::Infer, Scope::Usage])?.account;
-        let task = body.0.task.unwrap_or_else(|| "detect".to_owned());
-        let quantity = body.0.images.unwrap_or(1);
-        let unsold = || Problem::field(Code::InvalidField, "task", "the account's plan does not include this task; try `detect`");
-        let (version, prices) = plan::current(&app.db, account.id).await?.ok_or_else(unsold)?;
-        let price = prices.into_iter().find(|price| price.task == task).ok_or_else(unsold)?;
-        let before = match close::open_period(&app.db, account, app.clock.now()).await? {
-            Some(period) => report::totals(&app.db, account.id, period.id).await?.quantity,
-            None => 0,
-        };
-        let amount = rating::charge(&price.tiers, before, quantity)
-            .map_err(|_| Problem::field(Code::InvalidField, "images", "that many cannot be priced"))?;
-        let amount = money::nanos(amount, &version.currency);
-        Ok(Json(Quote { object: QuoteObject::Quote, task, quantity, amount, currency: version.currency, description: price.description }))
+        let QuoteRequest { task, model, images } = body.0;
+        let task = task_of(&app.inference.vision, task, model.as_deref())?;
+        let quantity = images.unwrap_or(1);
+        let quotes = quote::quotes(&app.db, account, quantity, app.clock.now()).await?;
+        let sold: Vec<&str> = quotes.iter().map(|quote| quote.task.as_str()).collect();
+        let unsold = || Problem::field(Code::InvalidField, "task", format!("the account's plan sells {}", sold.join(", ")));
+        let quote = quotes.iter().find(|quote| quote.task == task).ok_or_else(unsold)?;
+        let amount = quote.amount.map_err(|_| Problem::field(Code::InvalidField, "images", "that many cannot be priced"))?;
+        Ok(Json(Quote {
+            object: QuoteObject::Quote,
+            task,
+            model,
+            quantity,
+            amount: money::nanos(amount, &quote.currency),
+            currency: quote.currency.clone(),
+            description: quote.description.clone(),
+            cached: quote.cached.as_str().to_owned(),
+        }))
     }
+}
+
+/// The task that is priced: as named, or what the model does.
+fn task_of(vision: &Vision, task: Option<String>, model: Option<&str>) -> Result<String, Problem> {
+    let Some(model) = model else { return Ok(task.unwrap_or_else(|| "detect".to_owned())) };
+    let models = vision.models();
+    let (name, version) = model.split_once('/').map_or((model, None), |(name, version)| (name, Some(version)));
+    let mut tasks = models
+        .iter()
+        .filter(|known| known.name == name && version.is_none_or(|version| known.version == version))
+        .map(|known| known.task.as_str());
+    match task {
+        None => tasks.next().map(str::to_owned).ok_or_else(|| unknown(model)),
+        Some(task) if tasks.any(|does| does == task) => Ok(task),
+        Some(_) => Err(unknown(model)),
+    }
+}
+
+fn unknown(model: &str) -> Problem {
+    Problem::new(Code::UnknownModel, format!("There is no model {model:?} for this. {}", Code::UnknownModel.about().advice))
 }

@@ -2,20 +2,32 @@
 
 use serde_json::{Map, Value, json};
 
-use super::detect::ROUTE as DETECT;
+use super::{classify, detect, embed, jobs, keys, metered};
+use crate::vision::Task;
 use crate::web::json::spec;
 
-const DESCRIPTION: &str = "Finds text lines, QR codes and barcodes in images, metered per call.\n\n\
+/// The routes that take an image.
+pub(super) const IMAGE_ROUTES: [(&str, Task); 3] =
+    [(detect::ROUTE, Task::Detect), (classify::ROUTE, Task::Classify), (embed::ROUTE, Task::Embed)];
+
+const DESCRIPTION: &str = "Finds text lines, codes and checkboxes in images, and runs the models that the operator adds, metered per call.\n\n\
     Every request carries an API key. Money is written as decimal texts beside a currency. Fields are never null: what is \
     not known is left out. Every error is a problem document (RFC 9457), and none is charged. Every answer carries \
     `X-Request-Id`.";
 
-const GROUPS: [&str; 6] = ["Inference", "Models", "Usage", "Keys", "Account", "Invoices"];
+const GROUPS: [&str; 7] = ["Inference", "Jobs", "Models", "Usage", "Keys", "Account", "Invoices"];
 
 /// The document, for an installation at `public_url`.
 pub fn document(public_url: &str) -> Value {
     let mut document = spec::finish(&super::service().spec(), public_url, DESCRIPTION, statuses_of);
-    add_image_bodies(&mut document["paths"][DETECT]["post"]);
+    for (route, task) in IMAGE_ROUTES {
+        let operation = &mut document["paths"][route]["post"];
+        add_image_bodies(operation, &options(task));
+        add_preference(operation);
+    }
+    add_image_bodies(&mut document["paths"][jobs::ROUTE]["post"], &job_options());
+    metered::describe(&mut document);
+    keys::describe(&mut document);
     // In the order in which people need them; the types give that of the alphabet.
     if let Some(tags) = document["tags"].as_array_mut() {
         tags.sort_by_key(|tag| GROUPS.iter().position(|group| tag["name"] == *group));
@@ -31,25 +43,79 @@ fn statuses_of(path: &str, method: &str) -> Vec<u16> {
     if path.contains('{') {
         statuses.push(404);
     }
-    if path == DETECT {
+    if path == jobs::ROUTE && method == "post" {
+        statuses.extend([402, 404, 409, 429]);
+    }
+    if IMAGE_ROUTES.iter().any(|(route, _)| *route == path) {
         statuses.extend([402, 404, 409, 429, 504]);
     }
-    if path == "/v1/keys" && method == "post" {
-        statuses.push(409);
+    if path.starts_with("/v1/keys") && matches!(method, "post" | "patch") {
+        statuses.extend([400, 409, 413, 415]);
     }
     statuses.sort_unstable();
+    statuses.dedup();
     statuses
 }
 
-/// The three ways to send an image, and the options beside it.
-fn add_image_bodies(operation: &mut Value) {
-    let options = json!({
-        "model": { "type": "string", "description": "Which model. Without it: the default of the task." },
-        "min_confidence": { "type": "number", "minimum": 0, "maximum": 1, "description": "Leave out what is less certain." },
-        "max_results": { "type": "integer", "minimum": 1, "maximum": 1000, "description": "At most so many boxes." },
-        "iou": { "type": "number", "minimum": 0, "maximum": 1, "description": "Boxes of a class that overlap by more are one." },
+/// The options of a task as JSON schemas. Both of `classes` are right; see `Fields::list`.
+fn options(task: Task) -> Value {
+    let model =
+        json!({ "type": "string", "description": "Which model, as `GET /v1/models` names it. Without it: the default of the task." });
+    let min_confidence = json!({ "type": "number", "minimum": 0, "maximum": 1, "description": "Leave out what is less certain." });
+    let max_results = json!({ "type": "integer", "minimum": 1, "maximum": 1000, "description": "At most so many results." });
+    match task {
+        Task::Detect => json!({
+            "model": model,
+            "min_confidence": min_confidence,
+            "max_results": max_results,
+            "iou": { "type": "number", "minimum": 0, "maximum": 1, "description": "Boxes of a class that overlap by more are one." },
+            "classes": {
+                "type": "array", "items": { "type": "string" }, "minItems": 1,
+                "description": "Only these classes of the model. In a form or the query: separated by commas.",
+            },
+        }),
+        Task::Classify => json!({ "model": model, "min_confidence": min_confidence, "max_results": max_results }),
+        Task::Embed => json!({
+            "model": model,
+            "encoding_format": {
+                "type": "string", "enum": ["float", "base64"], "default": "float",
+                "description": "`base64`: the vector as 32-bit floats, the lowest byte first, in base64.",
+            },
+        }),
+    }
+}
+
+/// A job has the options of its task.
+fn job_options() -> Value {
+    let task = json!({ "type": "string", "enum": ["detect", "classify", "embed"], "default": "detect", "description": "What to do." });
+    let all = IMAGE_ROUTES.iter().flat_map(|(_, task)| options(*task).as_object().cloned().unwrap_or_default());
+    Value::Object([("task".to_owned(), task)].into_iter().chain(all).collect())
+}
+
+/// The answer of a call that became a job.
+fn add_preference(operation: &mut Value) {
+    let text = |description: &str| json!({ "description": description, "schema": { "type": "string" } });
+    operation["responses"]["202"] = json!({
+        "description": "The job that the call became, because it said `Prefer: respond-async`.",
+        "headers": {
+            "X-Request-Id": { "$ref": "#/components/headers/X-Request-Id" },
+            "Location": text("Where the job is."),
+            "Preference-Applied": text("`respond-async`"),
+        },
+        "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Job" } } },
     });
-    let with = |name: &str, schema: Value| {
+    if let Some(parameters) = operation["parameters"].as_array_mut() {
+        parameters.push(json!({
+            "name": "Prefer", "in": "header", "required": false,
+            "description": "`respond-async`: submit a job instead of waiting for the answer.",
+            "schema": { "type": "string" },
+        }));
+    }
+}
+
+/// The ways to send an image, and the options beside it.
+fn add_image_bodies(operation: &mut Value, options: &Value) {
+    let with = |name: &str, options: &Value, schema: Value| {
         let mut properties = options.clone();
         properties[name] = schema;
         json!({ "schema": { "type": "object", "required": [name], "properties": properties, "additionalProperties": false } })
@@ -60,33 +126,53 @@ fn add_image_bodies(operation: &mut Value) {
         "required": ["type", "value"],
         "additionalProperties": false,
         "properties": {
-            "type": { "type": "string", "enum": ["base64", "url"], "description": "`url` is not enabled yet." },
-            "value": { "type": "string", "description": "The image in base64; a data URL is fine too." },
+            "type": { "type": "string", "enum": ["base64", "url"], "description": "What `value` is." },
+            "value": { "type": "string", "description": "The image in base64, a data URL is fine too; or the https URL it is fetched from." },
         },
     });
     let mut content = Map::new();
-    content.insert("multipart/form-data".into(), with("image", binary.clone()));
-    content.insert("application/json".into(), with("image", encoded));
+    content.insert("multipart/form-data".into(), with("image", &as_text(options), binary.clone()));
+    content.insert("application/json".into(), with("image", options, encoded));
     for kind in ["jpeg", "png", "webp", "gif", "bmp", "tiff"] {
         content.insert(format!("image/{kind}"), json!({ "schema": binary }));
     }
     operation["requestBody"] = json!({ "required": true, "description": "The image.", "content": content });
-    let mut parameters: Vec<Value> = options
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(name, schema)| {
-            let mut schema = schema.clone();
-            let description = schema.as_object_mut().and_then(|schema| schema.remove("description"));
-            json!({ "name": name, "in": "query", "required": false, "description": description, "schema": schema })
-        })
-        .collect();
-    parameters.push(json!({
-        "name": "Idempotency-Key", "in": "header", "required": false,
-        "description": "Makes a retry safe: the same key and request get the stored answer, free of charge, for 24 hours.",
-        "schema": { "type": "string", "minLength": 1, "maxLength": 255 },
-    }));
-    operation["parameters"] = parameters.into();
+    operation["parameters"] = parameters(options).into();
+}
+
+/// Forms say a list in one text.
+fn as_text(options: &Value) -> Value {
+    let mut texts = options.clone();
+    if let Some(classes) = texts.get_mut("classes") {
+        *classes = json!({ "type": "string", "description": classes["description"] });
+    }
+    texts
+}
+
+fn parameters(options: &Value) -> Vec<Value> {
+    let parameter = |(name, schema): (&String, &Value)| {
+        let mut schema = schema.clone();
+        let description = schema.as_object_mut().and_then(|schema| schema.remove("description"));
+        let mut parameter = json!({ "name": name, "in": "query", "required": false, "description": description, "schema": schema });
+        if schema["type"] == "array" {
+            parameter["style"] = "form".into();
+            parameter["explode"] = false.into();
+        }
+        parameter
+    };
+    let mut parameters: Vec<Value> = options.as_object().into_iter().flatten().map(parameter).collect();
+    let header = |name: &str, description: &str, schema: Value| json!({ "name": name, "in": "header", "required": false, "description": description, "schema": schema });
+    parameters.push(header(
+        "Idempotency-Key",
+        "Makes a retry safe: the same key and request get the stored answer, free of charge, for 24 hours.",
+        json!({ "type": "string", "minLength": 1, "maxLength": 255 }),
+    ));
+    parameters.push(header(
+        "Cache-Control",
+        "`no-cache`: the model runs even when it has answered an equal call of the account before.",
+        json!({ "type": "string" }),
+    ));
+    parameters
 }
 
 #[cfg(test)]
@@ -112,7 +198,7 @@ mod tests {
             assert_eq!(operation["security"], json!([{ "bearer": [] }, { "api_key": [] }]), "{method} {path}");
             assert!(operation["summary"].is_string() && operation["description"].is_string(), "{method} {path}");
         }
-        assert!(ids.contains("detect"));
+        assert!(["detect", "classify", "embed"].iter().all(|id| ids.contains(*id)));
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub struct Usage {
     pub from: DateTime<Utc>,
     /// To this instant, exclusive.
     pub to: DateTime<Utc>,
+    /// When the sums were read. Every call that was answered before is in them.
+    pub as_of: DateTime<Utc>,
     /// By what the rows are summed.
     pub group_by: GroupBy,
     /// Currency of every amount.
@@ -146,6 +148,8 @@ impl UsageApi {
             GroupBy::Model => report::GroupBy::Model,
             GroupBy::Key => report::GroupBy::Key,
         };
+        // Taken before the sums: usage is committed before a call is answered.
+        let as_of = app.clock.now();
         let groups = report::grouped(&app.db, account.id, from, to, by).await?;
         let currency = &account.currency;
         let total = Sum {
@@ -160,7 +164,7 @@ impl UsageApi {
             amount: money::nanos(group.amount, currency),
         };
         let data = groups.into_iter().map(row).collect();
-        Ok(Json(Usage { object: UsageObject::Usage, from, to, group_by: group_by.0, currency: currency.clone(), total, data }))
+        Ok(Json(Usage { object: UsageObject::Usage, from, to, as_of, group_by: group_by.0, currency: currency.clone(), total, data }))
     }
 
     /// List usage events

@@ -1,6 +1,6 @@
 //! Usage events as CSV, streamed page by page: an export of a million calls holds a thousand of them in memory.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use entity::account;
 use entity::ids::{EventId, PeriodId};
 use entity::usage_event::{Column, Entity, Model};
@@ -21,6 +21,8 @@ pub struct UsageCsvApi;
 
 const HEADER: &str = "event_id,at,task,model,model_version,key_id,request_id,quantity,amount,currency,pixels,compute_ms\r\n";
 const PAGE: u64 = 1000;
+/// An event's id is made at most so long after the instant that it is booked at.
+const SLACK: TimeDelta = TimeDelta::days(1);
 
 /// Which events an export has.
 #[derive(Debug, Clone, Copy)]
@@ -98,13 +100,27 @@ fn rows(db: DatabaseConnection, account: account::Model, which: Which) -> Body {
 async fn page(db: &DatabaseConnection, account: &account::Model, which: Which, last: Option<EventId>) -> Result<Vec<Model>, DbErr> {
     let mut query = Entity::of(account.id).order_by_asc(Column::Id).limit(PAGE);
     query = match which {
-        Which::Between(from, to) => query.filter(Column::At.gte(from)).filter(Column::At.lt(to)),
+        Which::Between(from, to) => {
+            let query = query.filter(Column::At.gte(from)).filter(Column::At.lt(to));
+            // Ids begin with the wall clock's time, so they lead to the partitions and rows in question. An account that
+            // has moved its clock is searched whole.
+            match account.clock_offset_seconds {
+                0 => query.filter(Column::Id.gte(first_id(from, -SLACK))).filter(Column::Id.lte(first_id(to, SLACK))),
+                _ => query,
+            }
+        }
         Which::Period(period) => query.filter(Column::PeriodId.eq(period)),
     };
     if let Some(last) = last {
         query = query.filter(Column::Id.gt(last));
     }
     query.all(db).await
+}
+
+/// The first UUIDv7 of an instant and something. They have 48 bits of milliseconds from 1970 on.
+fn first_id(at: DateTime<Utc>, shift: TimeDelta) -> EventId {
+    let milliseconds = at.timestamp_millis().saturating_add(shift.num_milliseconds()).clamp(0, (1 << 48) - 1);
+    EventId(uuid::Uuid::from_u128(u128::from(milliseconds.unsigned_abs()) << 80))
 }
 
 /// Ids, names of models and numbers: none of them has a comma, a quote or a formula.

@@ -1,11 +1,12 @@
 //! What a call would cost and where its usage belongs: plain numbers for admission, cached for a moment.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use entity::ids::{AccountId, PeriodId, PriceId};
 use entity::money::{Nanos, Overflow};
-use entity::price::Tiers;
+use entity::price::{Cached, Tiers};
 use entity::{Time, account};
 use moka::future::Cache;
 use sea_orm::{DatabaseConnection, DbErr};
@@ -20,8 +21,12 @@ pub struct Admission {
     pub period_ends_at: Time,
     pub price_id: PriceId,
     pub tiers: Tiers,
+    /// What a repeated image costs.
+    pub cached: Cached,
     pub currency: String,
     pub requests_per_minute: u32,
+    /// Calls that are served in a row when accounts wait for one device.
+    pub weight: u32,
 }
 
 impl Admission {
@@ -60,11 +65,15 @@ impl From<DbErr> for AllowanceError {
 #[derive(Clone)]
 pub struct Allowances {
     cache: Cache<(AccountId, String), Arc<Admission>>,
+    paces: Cache<AccountId, NonZeroU32>,
 }
 
 impl Default for Allowances {
     fn default() -> Self {
-        Self { cache: Cache::builder().max_capacity(100_000).time_to_live(Duration::from_secs(1)).build() }
+        Self {
+            cache: Cache::builder().max_capacity(100_000).time_to_live(Duration::from_secs(1)).build(),
+            paces: Cache::builder().max_capacity(100_000).time_to_live(Duration::from_secs(10)).build(),
+        }
     }
 }
 
@@ -91,6 +100,23 @@ impl Allowances {
         Ok(fresh)
     }
 
+    /// How many calls per minute the account's plan allows; a new plan counts after ten seconds at the latest. `None`: the
+    /// account has no plan.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn pace_of(&self, db: &DatabaseConnection, account: AccountId) -> Result<Option<NonZeroU32>, DbErr> {
+        if let Some(pace) = self.paces.get(&account).await {
+            return Ok(Some(pace));
+        }
+        let plan = plan::current(db, account).await?;
+        let pace = plan.and_then(|(version, _)| NonZeroU32::new(version.requests_per_minute.unsigned_abs()));
+        if let Some(pace) = pace {
+            self.paces.insert(account, pace).await;
+        }
+        Ok(pace)
+    }
+
     /// Forgets an account and task, after its period turned out to be closed.
     pub async fn forget(&self, account: AccountId, task: &str) {
         self.cache.invalidate(&(account, task.to_owned())).await;
@@ -106,8 +132,10 @@ async fn read(db: &DatabaseConnection, account: &account::Model, task: &str, wal
         period_ends_at: period.ends_at,
         price_id: price.id,
         tiers: price.tiers,
+        cached: price.cached,
         currency: version.currency,
-        // The column's CHECK keeps it positive.
+        // The columns' CHECKs keep them positive.
+        weight: version.weight.unsigned_abs(),
         requests_per_minute: version.requests_per_minute.unsigned_abs(),
     })
 }

@@ -2,7 +2,7 @@
 
 use entity::account;
 use entity::credit_grant::{self, Kind};
-use entity::ids::{AccountId, GrantId};
+use entity::ids::{AccountId, BalanceId, GrantId};
 use entity::ledger_account::Code;
 use entity::money::Nanos;
 use entity::{Time, balance};
@@ -64,7 +64,7 @@ pub async fn grant_in(
 async fn raise_in(txn: &impl ConnectionTrait, account: AccountId, amount: Nanos) -> Result<(), DbErr> {
     let raised = balance::Entity::update_many()
         .col_expr(balance::Column::Credits, Expr::cust_with_values("credits + $1", [amount]))
-        .filter(balance::Column::AccountId.eq(account))
+        .filter(balance::Column::Id.eq(BalanceId(account.0)))
         .exec(txn)
         .await?;
     if raised.rows_affected == 1 { Ok(()) } else { Err(DbErr::RecordNotUpdated) }

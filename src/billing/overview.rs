@@ -6,7 +6,7 @@ use entity::credit_grant::{self, Kind};
 use entity::money::{Minor, Nanos};
 use entity::price::Tiers;
 use entity::{Time, account, balance, period, usage_rollup};
-use sea_orm::{ColumnTrait as _, DatabaseConnection, DbErr, EntityTrait as _, QueryFilter as _};
+use sea_orm::{ColumnTrait as _, DatabaseConnection, DbErr, QueryFilter as _};
 
 use super::plan;
 use super::stripe::{Stripe, customer};
@@ -50,7 +50,7 @@ pub async fn overview(db: &DatabaseConnection, account: &account::Model) -> Resu
     let Some((version, prices)) = plan::current(db, account.id).await? else { return Ok(None) };
     let open = period::Entity::of(account.id).filter(period::Column::State.eq(period::State::Open)).one(db).await?;
     let Some(period) = open else { return Ok(None) };
-    let balance = balance::Entity::find_by_id(account.id).one(db).await?;
+    let balance = balance::Entity::credit_of(account.id).one(db).await?;
     let rollups = usage_rollup::Entity::of(account.id).filter(usage_rollup::Column::PeriodId.eq(period.id)).all(db).await?;
     let spent = rollups
         .iter()
@@ -59,8 +59,8 @@ pub async fn overview(db: &DatabaseConnection, account: &account::Model) -> Resu
     let paid = credit_grant::Entity::of(account.id).filter(credit_grant::Column::Kind.eq(Kind::Paid)).one(db).await?;
     let view = |price: entity::price::Model| PriceView {
         unit: price.tiers.0.first().map(|tier| tier.unit_nanos).unwrap_or_default(),
+        description: price.described(),
         task: price.task,
-        description: price.description,
         tiers: price.tiers,
     };
     Ok(Some(Overview {

@@ -2,10 +2,9 @@
 
 use chrono::Months;
 use entity::credit_grant::Kind;
-use entity::ids::{AccountId, PeriodId, SubscriptionId};
-use entity::money::Nanos;
+use entity::ids::{PeriodId, SubscriptionId};
 use entity::{Time, account, balance, period, subscription};
-use sea_orm::{ActiveValue::Set, ConnectionTrait, DbErr, EntityTrait as _};
+use sea_orm::{ConnectionTrait, DbErr, EntityTrait as _};
 
 use super::{credit, plan};
 
@@ -40,25 +39,12 @@ pub async fn start_in(txn: &impl ConnectionTrait, account: &account::Model, now:
     };
     subscription::Entity::insert(subscription::ActiveModel::from(subscription.clone())).exec_without_returning(txn).await?;
     open_period_in(txn, &subscription, now).await?;
-    balance_in(txn, account.id).await?;
+    balance::Entity::insert(balance::ActiveModel::no_credit(account.id)).exec_without_returning(txn).await?;
     if version.signup_credit_nanos.0 > 0 {
         let reference = format!("signup:{}", account.id);
         credit::grant_in(txn, account, Kind::Promotional, &reference, version.signup_credit_nanos, now).await?;
     }
     Ok(())
-}
-
-async fn balance_in(txn: &impl ConnectionTrait, account: AccountId) -> Result<(), DbErr> {
-    balance::Entity::insert(balance::ActiveModel {
-        account_id: Set(account),
-        credits: Set(Nanos(0)),
-        debits: Set(Nanos(0)),
-        held: Set(Nanos(0)),
-        floor: Set(Nanos(0)),
-    })
-    .exec_without_returning(txn)
-    .await
-    .map(|_| ())
 }
 
 /// Opens the period of a subscription that begins at `starts_at`, until the next monthly anniversary.

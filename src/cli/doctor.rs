@@ -3,13 +3,24 @@
 use anyhow::bail;
 use secrecy::ExposeSecret as _;
 
-use crate::billing::{ledger, plan};
+use crate::billing::{ledger, plan, reconcile};
 use crate::platform::config::Config;
 use crate::platform::db;
 use crate::vision::Vision;
 
-pub async fn run() -> anyhow::Result<()> {
+/// Options of `lensmeter doctor`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Compare the books of every account instead: events, rollups, counters, balances, leases, ledger, invoices
+    #[arg(long)]
+    books: bool,
+}
+
+pub async fn run(args: Args) -> anyhow::Result<()> {
     let config = Config::load(None)?;
+    if args.books {
+        return books(&config).await;
+    }
     println!("ok    configuration");
     let mut wrong = 0;
     let mut check = |what: &str, outcome: Result<String, String>| match outcome {
@@ -62,5 +73,19 @@ pub async fn run() -> anyhow::Result<()> {
     if wrong > 0 {
         bail!("{wrong} of these need attention");
     }
+    Ok(())
+}
+
+/// One line per account whose books differ: the first number that does.
+async fn books(config: &Config) -> anyhow::Result<()> {
+    let database = db::connect(config.database.url.expose_secret(), 1).await?;
+    let differences = reconcile::differences(&database, None).await?;
+    for difference in &differences {
+        println!("WRONG {difference}");
+    }
+    if !differences.is_empty() {
+        bail!("the books of {} accounts differ", differences.len());
+    }
+    println!("ok    {} agree, for every account", reconcile::tables().collect::<Vec<_>>().join(", "));
     Ok(())
 }

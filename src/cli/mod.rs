@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+mod bench;
 pub mod demo;
 mod detect;
 mod doctor;
@@ -45,7 +46,9 @@ enum Command {
     /// Train the built-in detector
     Train(train::Args),
     /// Check that this machine and its configuration can serve
-    Doctor,
+    Doctor(doctor::Args),
+    /// Measure what we claim about speed, beside what it is compared with
+    Bench(bench::Args),
     /// Print the OpenAPI document
     Openapi,
     /// Re-add an exported invoice, offline
@@ -74,12 +77,13 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::VerifyInvoice(args) => verify_invoice::run(args),
         Command::Openapi => openapi::run(),
         Command::Demo(args) => block_on(demo::run(args)),
+        Command::Bench(args) => block_on(bench::run(args)),
         Command::Detect(args) => block_on(detect::run(args)),
         Command::Serve(args) => block_on(serve::run(args)),
         Command::Worker => block_on(worker::run()),
         Command::Migrate => block_on(migrate::run()),
         Command::Plans(args) => block_on(plans::run(args)),
-        Command::Doctor => block_on(doctor::run()),
+        Command::Doctor(args) => block_on(doctor::run(args)),
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use entity::balance::Scope;
 use entity::money::Nanos;
 
+use super::fetch::FetchError;
 use crate::metering::idempotency::KeyConflict;
 use crate::metering::limits::LimitError;
 use crate::vision::{DecodeError, InferError};
@@ -17,20 +19,38 @@ pub enum InferenceError {
     UnsupportedMediaType(String),
     #[error("{0}")]
     Undecodable(String),
-    #[error("there is no model {0:?} for this task")]
+    /// There is no such model, or none for the task.
+    #[error("{0}")]
     UnknownModel(String),
+    /// The model cannot do what an option asks.
+    #[error("{option}: {expected}")]
+    InvalidOption { option: &'static str, expected: String },
+    /// An image given by its URL did not come.
+    #[error("{0}")]
+    FetchFailed(String),
     /// The plan does not sell the task.
     #[error("{0}")]
     NotInPlan(String),
     #[error("the credit left is {}, which does not cover this call: top up", remaining.decimal(2))]
     InsufficientCredit { remaining: Nanos },
+    #[error("the limit per {} has {} left, which does not cover this call", scope.as_str(), remaining.decimal(2))]
+    SpendCapReached { scope: Scope, remaining: Nanos },
     #[error("the account is suspended until its open invoice is paid")]
     Suspended,
+    /// Of a job: its key was revoked before it ran.
+    #[error("the key that submitted the job was revoked before it ran")]
+    KeyRevoked,
+    /// Of a job: it would cost more than was said when it was submitted.
+    #[error("the price rose after the job was submitted")]
+    PriceChanged,
     #[error("too many requests: wait {} s", retry_after.as_secs() + 1)]
-    RateLimited { retry_after: Duration },
+    RateLimited { retry_after: Duration, policy: &'static str },
+    /// The key has a list of models, and this is not on it.
+    #[error("{0}")]
+    ModelNotAllowed(String),
     /// The model's queue is full.
-    #[error("the model is busy: try again in a moment")]
-    Overloaded,
+    #[error("the model is busy: try again in {} s", retry_after.as_secs() + 1)]
+    Overloaded { retry_after: Duration },
     /// Something we stand on is away.
     #[error("{0}")]
     Unavailable(&'static str),
@@ -54,6 +74,7 @@ impl From<DecodeError> for InferenceError {
             DecodeError::TooLarge { .. } => Self::TooLarge(text),
             DecodeError::UnsupportedMediaType { .. } => Self::UnsupportedMediaType(text),
             DecodeError::Undecodable { .. } => Self::Undecodable(text),
+            DecodeError::Overloaded { retry_after } => Self::Overloaded { retry_after },
             DecodeError::Unavailable => Self::Unavailable("pictures cannot be decoded now: nothing was charged"),
         }
     }
@@ -62,7 +83,7 @@ impl From<DecodeError> for InferenceError {
 impl From<InferError> for InferenceError {
     fn from(error: InferError) -> Self {
         match error {
-            InferError::Overloaded => Self::Overloaded,
+            InferError::Overloaded { retry_after } => Self::Overloaded { retry_after },
             InferError::Deadline => Self::Deadline,
             InferError::Failed(reason) => {
                 tracing::error!(reason, "the model failed: {reason}");
@@ -72,10 +93,22 @@ impl From<InferError> for InferenceError {
     }
 }
 
+impl From<FetchError> for InferenceError {
+    fn from(error: FetchError) -> Self {
+        let text = error.to_string();
+        match error {
+            FetchError::TooLarge(_) => Self::TooLarge(text),
+            FetchError::Refused(_) | FetchError::Failed(_) => Self::FetchFailed(text),
+            FetchError::Deadline => Self::Deadline,
+        }
+    }
+}
+
 impl From<LimitError> for InferenceError {
     fn from(error: LimitError) -> Self {
         match error {
             LimitError::Insufficient { remaining } => Self::InsufficientCredit { remaining },
+            LimitError::CapReached { scope, remaining } => Self::SpendCapReached { scope, remaining },
             LimitError::Unavailable => Self::Unavailable("the balance cannot be checked now: nothing was charged"),
         }
     }

@@ -1,8 +1,14 @@
 //! One call, left to right: admit, run, meter, answer. The same for a route, a page and a job.
 
+pub mod admit;
 mod answer;
 mod error;
+mod fetch;
+pub mod job;
 pub mod run;
+pub mod store;
+
+use std::time::Duration;
 
 use sea_orm::DatabaseConnection;
 
@@ -11,7 +17,7 @@ use crate::metering::Metering;
 use crate::platform::clock::Clock;
 use crate::vision::Vision;
 
-pub use answer::{Answer, Found, ServerTiming};
+pub use answer::{Answer, Encoding, Found, ServerTiming};
 pub use error::InferenceError;
 
 /// What a call goes through. Cheap to clone.
@@ -22,4 +28,8 @@ pub struct Inference {
     pub vision: Vision,
     pub metering: Metering,
     pub allowances: Allowances,
+    /// How long a call may take from its admission to the end of inference.
+    pub deadline: Duration,
+    /// Images may be fetched from this machine's own network. For development only.
+    pub allow_private_urls: bool,
 }

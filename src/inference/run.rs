@@ -1,24 +1,28 @@
-//! One call: admit → decode → infer → commit → answer.
+//! One call: admit → fetch → decode → infer → commit → answer.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use chrono::TimeDelta;
 use entity::account::Standing;
 use entity::ids::{EventId, InferenceId, RequestId};
+use entity::money::Nanos;
+use entity::price::Cached;
 
 use super::answer::Draft;
-use super::{Answer, Inference, InferenceError, ServerTiming};
+use super::{Answer, Encoding, Inference, InferenceError, ServerTiming, fetch};
 use crate::auth::key::Caller;
 use crate::billing::allowance::{Admission, AllowanceError};
 use crate::billing::rating;
 use crate::metering::idempotency::Begun;
-use crate::metering::limits::Hold;
+use crate::metering::limits::{Hold, Spender};
 use crate::metering::{Committed, Record, Rejected, Usage};
-use crate::vision::{Inferred, Lane, Options, Picture};
+use crate::platform::telemetry::own::{self, Part};
+use crate::vision::{Inferred, Lane, Options, Picture, Route, Source, Task, Timing};
 
 /// From admission to the end of inference; a lease outlives it.
-const DEADLINE: Duration = Duration::from_secs(20);
+pub const DEADLINE: Duration = Duration::from_secs(20);
 /// How often a call is admitted again because its period was closed under it. Once is the rule; twice is a clock that is
 /// being moved.
 const ADMISSIONS: usize = 3;
@@ -39,9 +43,15 @@ pub struct InferRequest {
     pub model: Option<String>,
     /// They say which task it is.
     pub options: Options,
+    /// Of an embedding in the answer.
+    pub encoding: Encoding,
+    /// Nothing that was computed before will do.
+    pub fresh: bool,
     pub idempotency: Option<Idempotency>,
     pub request_id: RequestId,
     pub route: &'static str,
+    /// Of a job: the most it may cost, as was said when it was submitted; it was counted as a request then, too.
+    pub promised: Option<Nanos>,
 }
 
 /// The `Idempotency-Key` of a request, and what tells its body from another.
@@ -49,6 +59,8 @@ pub struct InferRequest {
 pub struct Idempotency {
     pub key: String,
     pub fingerprint: [u8; 32],
+    /// How long the answer is kept.
+    pub keep: TimeDelta,
 }
 
 /// Runs a call. `Ok` only after its usage is committed.
@@ -63,36 +75,71 @@ pub async fn infer(inference: &Inference, caller: &Arc<Caller>, request: InferRe
     // Held until the end: a second call with the key waits outside meanwhile.
     let _running = match &request.idempotency {
         None => None,
-        Some(Idempotency { key, fingerprint }) => {
+        Some(Idempotency { key, fingerprint, .. }) => {
             match inference.metering.idempotency.begin(caller.account.id, key, request.route, fingerprint, now).await? {
                 Begun::Replay(body) => return Ok(replay(body)),
                 Begun::First(running) => Some(running),
             }
         }
     };
-    let task = request.options.task();
-    let lane = Lane { account: caller.account.id.0.as_u128(), weight: 1 };
-    let route = inference.vision.route(task, request.model.as_deref(), lane.account);
-    let route = route.map_err(|_| InferenceError::UnknownModel(request.model.clone().unwrap_or_else(|| "default".into())))?;
-    let (admission, hold) = admit(inference, caller, task).await?;
-    if let Some(per_minute) = std::num::NonZeroU32::new(admission.requests_per_minute) {
-        let counted = inference.metering.rate.count(caller.account.id, per_minute);
-        counted.map_err(|retry_after| InferenceError::RateLimited { retry_after })?;
-    }
-    let deadline = Instant::now() + DEADLINE;
-    let ImageSource::Bytes(image) = &request.image else { unimplemented!("helper A wires inference::fetch") };
-    let picture = inference.vision.decode(image.clone()).await?;
+    let route = routed(inference, caller, &request)?;
+    let (admitted, spent) = own::busy(admit(inference, caller, request.options.task(), request.promised)).await;
+    own::record(Part::Admit, spent, 1);
+    let (admission, hold) = admitted?;
+    let deadline = Instant::now() + inference.deadline;
+    let (picture, fetch) = picture(inference, &route, &request.image, deadline).await?;
+    let lane = Lane { account: caller.account.id.0.as_u128(), weight: admission.weight, fresh: request.fresh };
     let inferred = inference.vision.infer(&route, &picture, &request.options, lane, deadline).await?;
-    let timing =
-        ServerTiming { decode: picture.decode, queue: inferred.timing.queue, infer: inferred.timing.infer, commit: Duration::ZERO };
+    let Timing { queue, infer, .. } = inferred.timing;
+    let timing = ServerTiming { fetch, decode: picture.decode, queue, infer, commit: Duration::ZERO };
     let draft = Arc::new(Draft {
         id: InferenceId::new(),
         created: now.timestamp(),
         picture,
         inferred,
+        encoding: request.encoding,
         currency: admission.currency.clone(),
     });
     commit(inference, caller, &request, admission, hold, draft, timing).await
+}
+
+/// The models that answer, when there are such and they can do what the options ask.
+pub(super) fn routed(inference: &Inference, caller: &Caller, request: &InferRequest) -> Result<Route, InferenceError> {
+    let task = request.options.task();
+    let route = inference.vision.route(task, request.model.as_deref(), caller.account.id.0.as_u128());
+    let route = route.map_err(|_| InferenceError::UnknownModel(no_model(inference, task, request.model.as_deref())))?;
+    super::admit::model(caller, &route.model().name)?;
+    let unsuited = request.options.suit(route.model());
+    unsuited.map_err(|(option, expected)| InferenceError::InvalidOption { option, expected })?;
+    Ok(route)
+}
+
+fn no_model(inference: &Inference, task: Task, wanted: Option<&str>) -> String {
+    let models = inference.vision.models();
+    let mut known: Vec<&str> = models.iter().filter(|model| model.task == task).map(|model| model.name.as_str()).collect();
+    known.dedup();
+    match wanted {
+        _ if known.is_empty() => format!("this installation has no model for {task}"),
+        Some(name) => format!("there is no model {name:?} for {task}; there are: {}", known.join(", ")),
+        None => format!("no model is the default for {task}; there are: {}", known.join(", ")),
+    }
+}
+
+/// The picture of a call, and how long it took to fetch when it was given by its URL.
+async fn picture(
+    inference: &Inference,
+    route: &Route,
+    image: &ImageSource,
+    deadline: Instant,
+) -> Result<(Picture, Option<Duration>), InferenceError> {
+    let (bytes, fetch) = match image {
+        ImageSource::Bytes(bytes) => (bytes.clone(), None),
+        ImageSource::Url(url) => {
+            let started = Instant::now();
+            (fetch::fetch(url, inference.allow_private_urls, deadline).await?, Some(started.elapsed()))
+        }
+    };
+    Ok((inference.vision.decode(route, bytes).await?, fetch))
 }
 
 fn replay(body: Vec<u8>) -> Answer {
@@ -100,7 +147,12 @@ fn replay(body: Vec<u8>) -> Answer {
 }
 
 /// What the call costs at worst, reserved.
-async fn admit(inference: &Inference, caller: &Caller, task: crate::vision::Task) -> Result<(Arc<Admission>, Hold), InferenceError> {
+pub(super) async fn admit(
+    inference: &Inference,
+    caller: &Caller,
+    task: Task,
+    promised: Option<Nanos>,
+) -> Result<(Arc<Admission>, Hold), InferenceError> {
     let now = inference.clock.now();
     let priced = inference.allowances.price_of(&inference.db, &caller.account, task.as_str(), now).await;
     let admission = priced.map_err(|error| match error {
@@ -111,7 +163,11 @@ async fn admit(inference: &Inference, caller: &Caller, task: crate::vision::Task
         }
     })?;
     let worst = admission.worst(1).map_err(|_| InferenceError::Internal)?;
-    let hold = inference.metering.limits.reserve(caller.account.id, worst).await?;
+    if promised.is_some_and(|promised| worst > promised) {
+        return Err(InferenceError::PriceChanged);
+    }
+    let spender = Spender { account: caller.account.id, key: caller.key.id, period: admission.period_id, at: caller.account.now(now) };
+    let hold = inference.metering.limits.reserve(&spender, worst).await?;
     Ok((admission, hold))
 }
 
@@ -126,72 +182,65 @@ async fn commit(
 ) -> Result<Answer, InferenceError> {
     let started = Instant::now();
     for _ in 0..ADMISSIONS {
-        let usage = usage(inference, caller, request, &admission, hold, &draft);
+        let usage = usage(inference, request, &admission, hold, &draft);
         match inference.metering.writer.commit(usage).await {
             Ok(committed) => {
                 timing.commit = started.elapsed();
                 observe(&timing);
                 return Ok(Answer { body: draft.render(&committed).into(), replayed: false, timing });
             }
-            Err(Rejected::PeriodClosed) => {
+            Err(Rejected::PeriodClosed | Rejected::Fenced) => {
                 let task = request.options.task();
                 inference.allowances.forget(caller.account.id, task.as_str()).await;
-                (admission, hold) = admit(inference, caller, task).await?;
+                (admission, hold) = admit(inference, caller, task, request.promised).await?;
             }
             Err(Rejected::Duplicate) => return first_answer(inference, caller, request).await,
-            Err(Rejected::Fenced | Rejected::Unavailable) => break,
+            Err(Rejected::Overloaded) => {
+                return Err(InferenceError::Unavailable("too many calls wait to be recorded: nothing was charged"));
+            }
+            Err(Rejected::Unavailable) => break,
         }
     }
     Err(InferenceError::Unavailable("the usage could not be recorded, so there is no answer and no charge"))
 }
 
-fn usage(
-    inference: &Inference,
-    caller: &Arc<Caller>,
-    request: &InferRequest,
-    admission: &Admission,
-    hold: Hold,
-    draft: &Arc<Draft>,
-) -> Usage {
-    let Inferred { model, timing, .. } = &draft.inferred;
+fn usage(inference: &Inference, request: &InferRequest, admission: &Admission, hold: Hold, draft: &Arc<Draft>) -> Usage {
+    let Inferred { model, timing, source, .. } = &draft.inferred;
+    let free = *source != Source::Computed && admission.cached == Cached::Free;
     let Picture { width, height, .. } = &draft.picture;
     let tiers = admission.tiers.clone();
     let now = inference.clock.now();
     Usage {
         event: EventId::new(),
-        account: caller.account.id,
-        key: caller.key.id,
-        period: admission.period_id,
         price: admission.price_id,
         task: request.options.task().as_str(),
         model: model.name.clone(),
         model_version: model.version.clone(),
         request: request.request_id,
-        quantity: 1,
+        quantity: if free { 0 } else { 1 },
         pixels: i64::from(*width) * i64::from(*height),
         // Centuries of device time would be needed to leave i64.
         compute_us: timing.compute.as_micros() as i64,
-        at: caller.account.now(now),
         charge: Arc::new(move |before, quantity| rating::charge(&tiers, before, quantity)),
         hold,
-        record: request.idempotency.clone().map(|Idempotency { key, fingerprint }| {
+        record: request.idempotency.clone().map(|Idempotency { key, fingerprint, keep }| {
             let draft = draft.clone();
-            Record { key, route: request.route, fingerprint, now, render: Box::new(move |committed: &Committed| draft.render(committed)) }
+            let render = Box::new(move |committed: &Committed| draft.render(committed));
+            Record { key, route: request.route, fingerprint, now, keep, render }
         }),
     }
 }
 
 /// Another replica committed the same key first: its answer is the answer.
 async fn first_answer(inference: &Inference, caller: &Caller, request: &InferRequest) -> Result<Answer, InferenceError> {
-    let Some(Idempotency { key, fingerprint }) = &request.idempotency else { return Err(InferenceError::Internal) };
+    let Some(Idempotency { key, fingerprint, .. }) = &request.idempotency else { return Err(InferenceError::Internal) };
     let now = inference.clock.now();
     let stored = inference.metering.idempotency.stored(caller.account.id, key, request.route, fingerprint, now).await?;
     stored.map(replay).ok_or(InferenceError::IdempotencyConflict)
 }
 
 fn observe(timing: &ServerTiming) {
-    let ServerTiming { decode, queue, infer, commit } = timing;
-    for (stage, time) in [("decode", decode), ("queue", queue), ("infer", infer), ("commit", commit)] {
+    for (stage, time) in timing.parts() {
         metrics::histogram!("lensmeter_inference_seconds", "stage" => stage).record(time.as_secs_f64());
     }
 }

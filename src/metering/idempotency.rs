@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::TimeDelta;
 use entity::idempotency;
 use entity::ids::AccountId;
-use sea_orm::{DatabaseConnection, DbErr, EntityTrait as _};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, EntityTrait as _, Statement};
 
-/// How long an answer is kept.
+/// How long an answer is kept, unless a call says otherwise.
 pub const LIFETIME: TimeDelta = TimeDelta::hours(24);
 
 /// Why a call with a key goes no further.
@@ -30,6 +30,31 @@ pub enum Begun {
     First(Running),
     /// The answer that was given.
     Replay(Vec<u8>),
+}
+
+/// Writes a key down. False when it is taken: a key that has expired may be used anew, a live one may not.
+/// Another transaction that is writing the same key is waited for.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn record_in(txn: &impl ConnectionTrait, row: idempotency::Model) -> Result<bool, DbErr> {
+    let sql = "INSERT INTO idempotency AS old (account_id, key, route, fingerprint, event_id, answer, created_at, expires_at)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+               ON CONFLICT (account_id, key) DO UPDATE SET route = excluded.route, fingerprint = excluded.fingerprint,
+                   event_id = excluded.event_id, answer = excluded.answer, created_at = excluded.created_at, expires_at = excluded.expires_at
+               WHERE old.expires_at <= excluded.created_at";
+    let values = [
+        row.account_id.0.into(),
+        row.key.into(),
+        row.route.into(),
+        row.fingerprint.into(),
+        row.event_id.map(|event| event.0).into(),
+        row.answer.into(),
+        row.created_at.into(),
+        row.expires_at.into(),
+    ];
+    let written = txn.execute_raw(Statement::from_sql_and_values(txn.get_database_backend(), sql, values)).await?;
+    Ok(written.rows_affected() == 1)
 }
 
 type Keys = Arc<Mutex<HashSet<(AccountId, String)>>>;

@@ -22,14 +22,14 @@ pub struct Metering {
     pub writer: Writer,
     /// Calls in flight and stored answers.
     pub idempotency: idempotency::Idempotency,
-    /// Requests per minute.
+    /// Calls per minute, at once and under way.
     pub rate: rate::RateLimits,
 }
 
 impl Metering {
     /// Starts the writer and the tending of leases; both end with the runtime.
     pub fn start(db: &DatabaseConnection) -> Self {
-        let (limits, rate) = (limits::Limits::new(db.clone()), rate::RateLimits::default());
+        let (limits, rate) = (limits::Limits::new(db.clone()), rate::RateLimits::new(db.clone()));
         limits.clone().tend_in_background(rate.clone());
         Self { writer: Writer::start(db.clone()), idempotency: idempotency::Idempotency::new(db.clone()), rate, limits }
     }

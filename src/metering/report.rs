@@ -1,7 +1,7 @@
 //! Reading usage: from the rollups for sums, from the events for the list.
 
 use chrono::NaiveDate;
-use entity::ids::{AccountId, PeriodId};
+use entity::ids::{AccountId, PeriodId, PriceId};
 use entity::money::Nanos;
 use entity::usage_event;
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, QueryOrder as _, QuerySelect as _, Statement};
@@ -96,6 +96,20 @@ pub async fn totals(db: &impl ConnectionTrait, account: AccountId, period: Perio
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [account.0.into(), period.0.into()]);
     let totals = Totals::find_by_statement(statement).one(db).await?;
     totals.ok_or_else(|| DbErr::RecordNotFound("a sum has always one row".into()))
+}
+
+/// Units that a price has counted in one of the account's periods: where the next one falls on its tiers.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn counted(db: &impl ConnectionTrait, account: AccountId, period: PeriodId, price: PriceId) -> Result<i64, DbErr> {
+    let sql = "SELECT c.quantity FROM usage_counter c JOIN period p ON p.id = c.period_id
+               WHERE p.account_id = $1 AND c.period_id = $2 AND c.price_id = $3";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [account.0.into(), period.0.into(), price.0.into()]);
+    match db.query_one_raw(statement).await? {
+        Some(row) => row.try_get("", "quantity"),
+        None => Ok(0),
+    }
 }
 
 /// The latest events of an account, newest first.

@@ -1,15 +1,10 @@
 //! What metering needs now and then: partitions ahead of time, leases of dead replicas, old idempotency records.
 
 use chrono::Months;
-use entity::ids::AccountId;
-use entity::{idempotency, lease};
-use sea_orm::sea_query::Expr;
-use sea_orm::{
-    ColumnTrait as _, ConnectionTrait as _, DatabaseConnection, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _, Statement,
-    TransactionTrait as _,
-};
+use entity::idempotency;
+use sea_orm::{ColumnTrait as _, ConnectionTrait as _, DatabaseConnection, DbErr, EntityTrait as _, QueryFilter as _, Statement};
 
-use super::limits;
+use super::{limits, rate};
 
 /// Runs all of it. Safe to run anywhere, any number of times.
 ///
@@ -17,8 +12,10 @@ use super::limits;
 /// When the database refuses; what was done stays done.
 pub async fn run(db: &DatabaseConnection, now: entity::Time) -> Result<(), DbErr> {
     ensure_partitions(db, now).await?;
-    reclaim_expired_leases(db).await?;
+    limits::reclaim_expired(db).await?;
+    forget_windows(db, now).await?;
     idempotency::Entity::delete_many().filter(idempotency::Column::ExpiresAt.lte(now)).exec(db).await?;
+    rate::forget_old(db).await?;
     Ok(())
 }
 
@@ -32,21 +29,10 @@ async fn ensure_partitions(db: &DatabaseConnection, now: entity::Time) -> Result
     Ok(())
 }
 
-async fn reclaim_expired_leases(db: &DatabaseConnection) -> Result<(), DbErr> {
-    let accounts: Vec<AccountId> = lease::Entity::find()
-        .select_only()
-        .column(lease::Column::AccountId)
-        .distinct()
-        .filter(Expr::cust("expires_at <= clock_timestamp()"))
-        .into_tuple()
-        .all(db)
-        .await?;
-    for account in accounts {
-        let txn = db.begin().await?;
-        let lock = "SELECT 1 FROM balance WHERE account_id = $1 FOR UPDATE";
-        txn.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), lock, [account.0.into()])).await?;
-        limits::reclaim_in(&txn, account).await?;
-        txn.commit().await?;
-    }
-    Ok(())
+/// Windows of budgets that are over for months: what they were opened from is still there.
+async fn forget_windows(db: &DatabaseConnection, now: entity::Time) -> Result<(), DbErr> {
+    let sql = "DELETE FROM balance WHERE scope IN ('month', 'week', 'day') AND window_start < $1
+               AND NOT EXISTS (SELECT 1 FROM lease WHERE balance_id = balance.id)";
+    let long_ago = now - Months::new(3);
+    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, [long_ago.into()])).await.map(drop)
 }

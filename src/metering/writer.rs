@@ -7,6 +7,7 @@ use sea_orm::DatabaseConnection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::commit::{self, Committed, Rejected, Usage};
+use crate::platform::telemetry::own::{self, Part};
 
 /// Calls that may wait for a commit. More is answered 503: the database is then seconds behind.
 const QUEUE: usize = 8192;
@@ -40,7 +41,7 @@ impl Writer {
     /// connection dies in the middle of COMMIT, the outcome is unknown until the retry with the same key finds it.
     pub async fn commit(&self, usage: Usage) -> Result<Committed, Rejected> {
         let (answer, committed) = oneshot::channel();
-        self.queue.try_send(Entry { usage, answer }).map_err(|_| Rejected::Unavailable)?;
+        self.queue.try_send(Entry { usage, answer }).map_err(|_| Rejected::Overloaded)?;
         committed.await.unwrap_or(Err(Rejected::Unavailable))
     }
 }
@@ -51,7 +52,9 @@ async fn write(db: DatabaseConnection, mut waiting: mpsc::Receiver<Entry>) {
         let started = Instant::now();
         metrics::histogram!("lensmeter_commit_batch_events").record(batch.len() as f64);
         let (usages, answers): (Vec<_>, Vec<_>) = batch.drain(..).map(|entry| (entry.usage, entry.answer)).unzip();
-        let outcomes = commit::batch(&db, usages).await;
+        let calls = usages.len();
+        let (outcomes, spent) = own::busy(commit::batch(&db, usages)).await;
+        own::record(Part::Account, spent / calls as u32, calls);
         metrics::histogram!("lensmeter_commit_seconds").record(started.elapsed().as_secs_f64());
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
             // A client that went away is not told; what it used is on its bill, and its retry finds the answer.

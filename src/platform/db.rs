@@ -70,6 +70,12 @@ pub fn sqlstate(error: &DbErr) -> Option<String> {
     inner.as_database_error()?.code().map(|code| code.into_owned())
 }
 
+/// The table whose CHECK stopped the statement.
+pub fn checked_table(error: &DbErr) -> Option<String> {
+    let (DbErr::Exec(RuntimeErr::SqlxError(inner)) | DbErr::Query(RuntimeErr::SqlxError(inner))) = error else { return None };
+    is_check_violation(error).then(|| inner.as_database_error()?.table().map(str::to_owned))?
+}
+
 /// True when a CHECK stopped the statement (23514): of `balance`, that is an overspend.
 pub fn is_check_violation(error: &DbErr) -> bool {
     sqlstate(error).as_deref() == Some("23514")

@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod config;
 pub mod db;
+pub mod gcra;
 pub mod mail;
 pub mod outbound;
 pub mod queue;

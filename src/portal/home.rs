@@ -12,6 +12,7 @@ use super::overlay::{self, Drawing};
 use super::show;
 use crate::app::App;
 use crate::billing::plan;
+use crate::vision::Task;
 use crate::web::assets;
 use crate::web::page::{Page, Shell};
 
@@ -57,7 +58,8 @@ pub async fn get(app: Data<&App>, shell: Shell) -> Result<Page<impl Template>, P
         Some(version) => plan::prices_of(&app.db, version).await?,
         None => Vec::new(),
     };
-    let first = prices.iter().find_map(|price| price.tiers.0.iter().map(|tier| tier.unit_nanos).find(|unit| *unit > Nanos(0)));
+    let detect = prices.iter().find(|price| price.task == Task::Detect.as_str());
+    let first = detect.and_then(|price| price.tiers.0.iter().map(|tier| tier.unit_nanos).find(|unit| *unit > Nanos(0)));
     Ok(Page(Home {
         shell,
         sample: assets::asset("samples/label.png"),
@@ -79,7 +81,7 @@ fn view(version: &plan_version::Model, prices: &[price::Model]) -> PlanView {
         base_fee: show::minor(version.base_fee_minor, &version.currency),
         is_free: version.base_fee_minor.0 == 0,
         requests_per_minute: show::count(version.requests_per_minute.into()),
-        rows: prices.iter().flat_map(|price| tier_rows(&price.description, &price.tiers, &version.currency)).collect(),
+        rows: prices.iter().flat_map(|price| tier_rows(&price.described(), &price.tiers, &version.currency)).collect(),
     }
 }
 

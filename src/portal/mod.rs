@@ -52,6 +52,8 @@ pub fn routes(app: &App) -> impl Endpoint<Output = Response> + 'static {
         .at("/app", get(overview::get))
         .at("/app/playground", get(playground::get).post(playground::post))
         .at("/app/keys", get(keys::get).post(keys::create))
+        .at("/app/keys/:id", get(keys::one::get).post(keys::one::save))
+        .at("/app/keys/:id/rotate", post(keys::one::rotate))
         .at("/app/keys/:id/revoke", post(keys::revoke))
         .at("/app/usage", get(usage::get))
         .at("/app/usage.csv", get(usage::csv))

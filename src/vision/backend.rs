@@ -60,7 +60,7 @@ pub enum Output {
     Row(Vec<f32>),
 }
 
-/// A device with one loaded model. It lives on a thread of its own and never leaves it.
+/// A device with one loaded model. One thread at a time computes with it.
 pub trait Backend: Send {
     /// Computes frames of equal size, one result each in their order.
     ///
@@ -71,5 +71,10 @@ pub trait Backend: Send {
     /// Memory that the weights take on their device, in bytes; 0 where nobody knows.
     fn bytes(&self) -> u64 {
         0
+    }
+
+    /// The same model for another thread, sharing the weights; none when it has to be loaded again for that.
+    fn replicate(&self) -> Option<Box<dyn Backend>> {
+        None
     }
 }

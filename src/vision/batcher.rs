@@ -1,18 +1,26 @@
-//! One queue and one device thread for each model. The batch is what waits when the device is free: no timer.
+//! The threads that compute, and the queues that they serve. The batch is what waits when a thread is free: no timer.
 //!
-//! Who owns what: the thread owns the backend and with it every tensor; callers own the receiving end of their answer,
-//! and dropping it takes their entry out of the queue. The thread ends when the last handle is dropped.
+//! One batcher serves all models: a queue for each, a thread for each share of the device. Whose turn it is among models
+//! goes by device time, among the accounts of a model by entries ([`Lanes`]). Who owns what: a backend, and with it every
+//! tensor, belongs to the thread that computes with it and rests in its model's queue between batches; callers own the
+//! receiving end of their answer, and dropping it takes their entry out. Threads end when the last handle is dropped.
 
 use std::{
-    collections::VecDeque,
-    panic::{AssertUnwindSafe, catch_unwind},
+    any::Any,
+    collections::BTreeMap,
+    mem,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use tokio::sync::oneshot;
 
-use super::backend::{Backend, Frame, Output};
+use super::{
+    attempt,
+    backend::{Backend, Frame},
+    lanes::{Computed, Entry, InferError, Lane},
+    line::Line,
+};
 
 /// How much may wait and how much is computed at once.
 #[derive(Clone, Copy, Debug)]
@@ -23,96 +31,151 @@ pub struct QueueLimits {
     pub queue: usize,
 }
 
-/// Where the time of one call went.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Timing {
-    /// From joining the queue to the start of the batch.
-    pub queue: Duration,
-    /// The whole batch on the device.
-    pub infer: Duration,
-    /// This entry's share of the batch, by pixels; the shares of a batch add up to it exactly.
-    pub compute: Duration,
-}
-
-/// Why a call got no result. None of these is ever charged.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InferError {
-    /// The queue is full: try again later.
-    #[error("the model's queue is full")]
-    Overloaded,
-    /// The deadline passed before the device was free.
-    #[error("the deadline passed while waiting")]
-    Deadline,
-    /// The device failed at this batch; the next one is tried as usual.
-    #[error("inference failed: {0}")]
-    Failed(String),
-}
-
-/// A queue with its device thread.
-#[derive(Debug)]
+/// The threads. Cheap to clone.
+#[derive(Clone, Debug)]
 pub struct Batcher {
-    shared: Arc<Shared>,
+    alive: Arc<Alive>,
 }
 
+/// The queue of one model; dropping it unloads the model.
 #[derive(Debug)]
-struct Shared {
-    queue: Mutex<Queue>,
-    work: Condvar,
-    limits: QueueLimits,
+pub struct Queue {
+    alive: Arc<Alive>,
+    line: u64,
+}
+
+/// Ends the threads when the last handle is dropped.
+#[derive(Debug)]
+struct Alive {
+    shared: Arc<Shared>,
+    workers: usize,
 }
 
 #[derive(Debug, Default)]
-struct Queue {
-    /// One line of waiting entries for each lane, served in turn.
-    lanes: VecDeque<(u128, VecDeque<Entry>)>,
-    waiting: usize,
+struct Shared {
+    state: Mutex<State>,
+    work: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    lines: BTreeMap<u64, Line>,
+    next: u64,
+    /// Device time at which the last batch began, as its line counts it: a line that was idle starts from here, so that
+    /// nobody saves up turns.
+    clock: Duration,
+    /// Threads that compute now.
+    busy: usize,
     closed: bool,
 }
 
-#[derive(Debug)]
-struct Entry {
-    frame: Frame,
-    deadline: Instant,
-    joined: Instant,
-    answer: oneshot::Sender<Result<(Output, Timing), InferError>>,
+/// A batch on its way through a thread.
+struct Job {
+    line: u64,
+    model: Arc<str>,
+    slot: usize,
+    backend: Box<dyn Backend>,
+    batch: Vec<Entry>,
+    /// What the line was charged before the time was known.
+    estimate: Duration,
 }
 
 impl Batcher {
-    /// Starts the thread, named after the model.
+    /// Starts `workers` threads; each computes one batch at a time.
     ///
     /// # Errors
     /// When the system refuses another thread.
-    pub fn start(name: &str, backend: Box<dyn Backend>, limits: QueueLimits) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared { queue: Mutex::default(), work: Condvar::new(), limits });
-        let theirs = Arc::clone(&shared);
-        std::thread::Builder::new().name(format!("device {name}")).spawn(move || serve(&theirs, backend))?;
-        Ok(Self { shared })
+    pub fn start(workers: usize) -> std::io::Result<Self> {
+        let alive = Arc::new(Alive { shared: Arc::default(), workers: workers.max(1) });
+        for worker in 0..alive.workers {
+            let shared = Arc::clone(&alive.shared);
+            std::thread::Builder::new().name(format!("device {worker}")).spawn(move || serve(&shared, worker))?;
+        }
+        Ok(Self { alive })
     }
 
+    /// Threads that compute.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.alive.workers
+    }
+
+    /// Opens a queue before `backends`: one for each thread, or fewer that the threads share.
+    #[must_use]
+    pub fn add(&self, model: &str, limits: QueueLimits, backends: Vec<Box<dyn Backend>>) -> Queue {
+        let mut state = self.alive.shared.lock();
+        let line = state.next;
+        state.next += 1;
+        state.lines.insert(line, Line::new(model, limits, backends));
+        Queue { alive: Arc::clone(&self.alive), line }
+    }
+}
+
+impl Queue {
     /// Frames waiting now.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.shared.lock().waiting
+        self.alive.shared.lock().line(self.line).calls.len()
     }
 
     /// Queues a frame and waits for its output. Dropping the future takes the frame out of the queue.
     ///
-    /// `lane` is whose call it is: lanes are served in turn, so one caller's crowd delays the others by one frame a turn.
-    ///
     /// # Errors
     /// [`InferError`]; `Overloaded` comes at once.
-    pub async fn infer(&self, frame: Frame, lane: u128, deadline: Instant) -> Result<(Output, Timing), InferError> {
+    pub async fn infer(&self, frame: Frame, lane: Lane, deadline: Instant) -> Computed {
         let (answer, result) = oneshot::channel();
-        self.shared.push(lane, Entry { frame, deadline, joined: Instant::now(), answer })?;
-        match tokio::time::timeout_at(deadline.into(), result).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(InferError::Failed("the device thread stopped".into())),
-            Err(_) => Err(InferError::Deadline),
-        }
+        self.push(Entry { frame, deadline, joined: Instant::now(), answer }, lane)?;
+        wait(result, deadline).await
+    }
+
+    /// The same with capacity that nobody else wants: alone, while nothing waits and nothing is computed.
+    ///
+    /// # Errors
+    /// [`InferError::Deadline`] when there was no such moment.
+    pub async fn infer_idle(&self, frame: Frame, deadline: Instant) -> Computed {
+        let (answer, result) = oneshot::channel();
+        let entry = Entry { frame, deadline, joined: Instant::now(), answer };
+        self.alive.shared.lock().line(self.line).shadows.push_back(entry);
+        self.alive.shared.work.notify_one();
+        wait(result, deadline).await
+    }
+
+    /// Whether a frame would be taken now; costs nothing, so it is asked before a picture is decoded.
+    ///
+    /// # Errors
+    /// When there is likely to be room, from what waits and how long the last batches took.
+    pub fn room(&self) -> Result<(), Duration> {
+        self.alive.shared.lock().room(self.line, self.alive.workers)
+    }
+
+    fn push(&self, entry: Entry, lane: Lane) -> Result<(), InferError> {
+        let mut state = self.alive.shared.lock();
+        state.room(self.line, self.alive.workers).map_err(|retry_after| InferError::Overloaded { retry_after })?;
+        let clock = state.clock;
+        state.line(self.line).push(lane, entry, clock);
+        drop(state);
+        self.alive.shared.work.notify_one();
+        Ok(())
     }
 }
 
-impl Drop for Batcher {
+async fn wait(result: oneshot::Receiver<Computed>, deadline: Instant) -> Computed {
+    match tokio::time::timeout_at(deadline.into(), result).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) => Err(InferError::Failed("the device thread stopped".into())),
+        Err(_) => Err(InferError::Deadline),
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.alive.shared.lock().line(self.line).closed = true;
+        // A thread frees the weights: it may take a while, and nobody waits for it.
+        self.alive.shared.work.notify_all();
+    }
+}
+
+impl Drop for Alive {
     fn drop(&mut self) {
         self.shared.lock().closed = true;
         self.shared.work.notify_all();
@@ -120,145 +183,110 @@ impl Drop for Batcher {
 }
 
 impl Shared {
-    /// The queue stays whole even if a thread panicked while holding it: no step under the lock can leave it half done.
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The state stays whole even if a thread panicked while holding it: no step under the lock can leave it half done.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, lane: u128, entry: Entry) -> Result<(), InferError> {
-        let mut queue = self.lock();
-        if queue.waiting >= self.limits.queue {
-            // Those that gave up need no place.
-            queue.forget_the_gone(Instant::now());
-        }
-        if queue.waiting >= self.limits.queue {
-            return Err(InferError::Overloaded);
-        }
-        queue.waiting += 1;
-        match queue.lanes.iter_mut().find(|(other, _)| *other == lane) {
-            Some((_, entries)) => entries.push_back(entry),
-            None => queue.lanes.push_back((lane, VecDeque::from([entry]))),
-        }
-        drop(queue);
-        self.work.notify_one();
-        Ok(())
-    }
-
-    /// Waits for work and takes a batch of one size; none when the last handle is gone.
-    fn next(&self) -> Option<Vec<Entry>> {
-        let mut queue = self.lock();
+    /// Waits for work; none when the last handle is gone.
+    fn next(&self, worker: usize) -> Option<Job> {
+        let mut state = self.lock();
         loop {
-            queue.forget_the_gone(Instant::now());
-            if queue.closed {
+            let unloaded = state.unload();
+            if !unloaded.is_empty() {
+                drop(state);
+                drop(unloaded);
+                state = self.lock();
+                continue;
+            }
+            if state.closed {
                 return None;
             }
-            if queue.waiting > 0 {
-                return Some(queue.take(self.limits.batch));
+            state.forget_the_gone(Instant::now());
+            if let Some(job) = state.pick(worker) {
+                state.busy += 1;
+                return Some(job);
             }
-            queue = self.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    fn finish(&self, job: Job, spent: Duration) {
+        let mut state = self.lock();
+        state.busy -= 1;
+        state.line(job.line).finish(job.slot, job.backend, job.estimate, spent);
+        drop(state);
+        // A thread that found this backend in use may be waiting for it.
+        self.work.notify_one();
     }
 }
 
-impl Queue {
+impl State {
+    /// # Panics
+    /// Never: a line goes when its queue is dropped and its backends are back, and only those two ask for it.
+    fn line(&mut self, line: u64) -> &mut Line {
+        self.lines.get_mut(&line).expect("the line lives as long as its queue and its jobs")
+    }
+
     fn forget_the_gone(&mut self, now: Instant) {
-        for (_, entries) in &mut self.lanes {
-            entries.retain(|entry| !entry.answer.is_closed() && entry.deadline > now);
-        }
-        self.settle();
+        self.lines.values_mut().for_each(|line| line.forget_the_gone(now));
     }
 
-    fn settle(&mut self) {
-        self.lanes.retain(|(_, entries)| !entries.is_empty());
-        self.waiting = self.lanes.iter().map(|(_, entries)| entries.len()).sum();
+    /// Takes out the lines whose queue was dropped and whose backends are all back.
+    fn unload(&mut self) -> Vec<Line> {
+        self.lines.extract_if(.., |_, line| line.closed && line.is_at_rest()).map(|(_, line)| line).collect()
     }
 
-    /// The oldest entry of the lane whose turn it is, and with it what fits its size: one of each lane a round. A lane
-    /// whose next frame has another size keeps its turn.
-    fn take(&mut self, most: usize) -> Vec<Entry> {
-        let mut batch: Vec<Entry> = Vec::with_capacity(most);
-        let mut passed = VecDeque::new();
-        while batch.len() < most {
-            let Some((lane, mut entries)) = self.lanes.pop_front() else { break };
-            let fits = |entry: &Entry| batch.first().is_none_or(|first| first.frame.size() == entry.frame.size());
-            match entries.front() {
-                Some(entry) if fits(entry) => {
-                    batch.extend(entries.pop_front());
-                    self.lanes.push_back((lane, entries));
-                }
-                Some(_) => passed.push_back((lane, entries)),
-                None => {}
-            }
+    /// The batch of the model that had the least of the device; what is only for idle moments when there is none.
+    fn pick(&mut self, worker: usize) -> Option<Job> {
+        let ready = self.lines.iter_mut().filter(|(_, line)| !line.calls.is_empty() && line.slot(worker).is_some());
+        if let Some((&id, line)) = ready.min_by_key(|(_, line)| line.served) {
+            self.clock = self.clock.max(line.served);
+            let batch = line.calls.take(line.limits.batch);
+            return self.job(id, worker, batch);
         }
-        passed.append(&mut self.lanes);
-        self.lanes = passed;
-        self.settle();
-        batch
+        if self.busy > 0 || self.lines.values().any(|line| !line.calls.is_empty()) {
+            return None;
+        }
+        let (&id, line) = self.lines.iter_mut().find(|(_, line)| !line.shadows.is_empty() && line.slot(worker).is_some())?;
+        let entry = line.shadows.pop_front()?;
+        self.job(id, worker, vec![entry])
     }
-}
 
-fn serve(shared: &Shared, mut backend: Box<dyn Backend>) {
-    while let Some(batch) = shared.next() {
-        let started = Instant::now();
-        let frames: Vec<Frame> = batch.iter().map(|entry| entry.frame.clone()).collect();
-        // A panic fails this batch and not the thread: a backend keeps nothing between batches but its weights.
-        let outcome = catch_unwind(AssertUnwindSafe(|| backend.run(&frames)));
-        let infer = started.elapsed();
-        let outputs = match outcome {
-            Ok(Ok(outputs)) if outputs.len() == batch.len() => Ok(outputs),
-            Ok(Ok(outputs)) => Err(format!("{} results for {} frames", outputs.len(), batch.len())),
-            Ok(Err(message)) => Err(message),
-            Err(panic) => Err(format!("the backend panicked: {}", words_of(&*panic))),
-        };
-        if let Err(message) = &outputs {
-            tracing::error!(error = message, batch = batch.len(), "a batch failed");
+    fn job(&mut self, id: u64, worker: usize, batch: Vec<Entry>) -> Option<Job> {
+        let line = self.line(id);
+        let slot = line.slot(worker)?;
+        let backend = line.backends[slot].take()?;
+        // Charged in advance, so that the next thread sees that this model has its turn.
+        line.served += line.recent;
+        Some(Job { line: id, model: Arc::clone(&line.model), slot, backend, batch, estimate: line.recent })
+    }
+
+    fn room(&mut self, line: u64, workers: usize) -> Result<(), Duration> {
+        if self.line(line).has_room() {
+            return Ok(());
         }
-        let shares = split(infer, &frames);
-        let mut outputs = outputs.map(Vec::into_iter);
-        for (entry, compute) in batch.into_iter().zip(shares) {
-            let timing = Timing { queue: started.saturating_duration_since(entry.joined), infer, compute };
-            let result = match &mut outputs {
-                Ok(outputs) => outputs.next().map(|output| (output, timing)).ok_or_else(|| InferError::Failed("no result".into())),
-                Err(message) => Err(InferError::Failed(message.clone())),
-            };
-            // An error here means that the caller went away meanwhile.
-            let _ = entry.answer.send(result);
-        }
+        metrics::counter!("lensmeter_overloaded_total", "model" => self.line(line).model.to_string()).increment(1);
+        Err(self.busy_for(workers))
+    }
+
+    /// How long all that waits is likely to take.
+    fn busy_for(&self, workers: usize) -> Duration {
+        let all: Duration = self.lines.values().map(Line::backlog).sum();
+        (all / u32::try_from(workers).unwrap_or(u32::MAX)).max(Duration::from_millis(1))
     }
 }
 
-/// Splits a time by pixels, in whole nanoseconds that add up to it exactly.
-fn split(whole: Duration, frames: &[Frame]) -> Vec<Duration> {
-    let total: u128 = frames.iter().map(|frame| u128::from(frame.pixels)).sum::<u128>().max(1);
-    let (mut seen, mut given) = (0u128, 0u128);
-    let mut share = |frame: &Frame| {
-        seen += u128::from(frame.pixels);
-        let until = whole.as_nanos() * seen / total;
-        let nanos = until - given;
-        given = until;
-        // A share is at most the whole, and a batch that takes 500 years does not come.
-        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
-    };
-    frames.iter().map(&mut share).collect()
+fn serve(shared: &Shared, worker: usize) {
+    while let Some(mut job) = shared.next(worker) {
+        let batch = mem::take(&mut job.batch);
+        let spent = attempt::compute(&job.model, &mut *job.backend, batch);
+        shared.finish(job, spent);
+    }
 }
 
 /// The message of a caught panic.
-pub(super) fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
+pub(super) fn words_of(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shares_add_up() {
-        let frame = |pixels| Frame { width: 64, height: 64, rgb: Arc::from([]), pixels };
-        let frames = [frame(7), frame(3), frame(3), frame(1)];
-        let whole = Duration::from_nanos(1_000_003);
-        let shares = split(whole, &frames);
-        assert_eq!(shares.iter().sum::<Duration>(), whole);
-        assert!(shares[0] > shares[1] && shares[1] > shares[3]);
-    }
 }

@@ -1,27 +1,45 @@
 //! Serves vision models: bytes in, things found out. Knows no database, no account and no price.
 //!
-//! One call reads left to right: [`decode`] → [`preprocess`] → [`batcher`] → [`backend`] ([`torch`]) → [`postprocess`] →
-//! [`tasks`]. [`registry`] says which models there are, [`pool`] bounds the work beside the device, [`train`] makes the
-//! built-in model. Only `torch` and `train` name tch: everything else builds and is tested without libtorch.
+//! One call reads left to right: [`routing`] (which models) → [`decode`] → [`cache`] (an equal call ends here) →
+//! [`preprocess`] → [`batcher`] → [`backend`] ([`torch`]) → [`postprocess`] → [`tasks`], and behind the answer [`shadow`].
+//! [`registry`] reads a model's folder, [`loaded`] puts it onto the device, [`folder`] does so again when it changes;
+//! [`pool`] bounds the work beside the device, [`train`] makes the built-in model. Only `torch` and `train` name tch:
+//! everything else builds and is tested without libtorch.
 
+mod attempt;
 pub mod backend;
 pub mod batcher;
+pub mod cache;
 pub mod decode;
+mod folder;
+pub mod lanes;
+mod line;
+pub mod loaded;
+mod look;
 pub mod pool;
 pub mod postprocess;
 pub mod preprocess;
 pub mod registry;
+pub mod routing;
+pub mod settings;
+pub mod shadow;
 pub mod tasks;
 pub mod torch;
 pub mod train;
 
-use std::{path::Path, sync::Arc, time::Instant};
+use std::{
+    path::Path,
+    sync::{Arc, PoisonError},
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 
-pub use batcher::{InferError, Timing};
-pub use decode::{DecodeError, DecodeLimits, Picture};
+pub use decode::{DecodeError, DecodeLimits, Picture, Target};
+pub use lanes::{InferError, Lane, Timing};
 pub use registry::{ModelInfo, OpenError, Task};
+pub use routing::{Route, Routing, UnknownModel};
+pub use settings::Settings;
 pub use tasks::{
     Findings, Options,
     classify::{Classified, ClassifyOptions},
@@ -30,44 +48,23 @@ pub use tasks::{
 
 use backend::Backend;
 use batcher::Batcher;
-use pool::CpuPool;
+use cache::{Cache, Found, Key};
+use folder::{Folder, Shelf};
+use loaded::{Loaded, Loader};
+use pool::{CpuPool, PoolError};
+use routing::Catalog;
+use shadow::{Answered, Shadows};
 
-/// The models of this process, loaded; cheap to clone.
+/// The models of this process; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Vision {
-    models: Arc<[Arc<Loaded>]>,
+    shelf: Shelf,
+    /// None where the models are no files.
+    folder: Option<Arc<folder::Watched>>,
+    cache: Cache,
     pool: CpuPool,
+    shadows: Shadows,
     limits: DecodeLimits,
-}
-
-/// A model that is ready to answer.
-#[derive(Debug)]
-pub struct Loaded {
-    info: Arc<ModelInfo>,
-    batcher: Batcher,
-}
-
-/// Which models answer a call. The models stay loaded as long as a route holds them.
-#[derive(Clone, Debug)]
-pub struct Route {
-    model: Arc<Loaded>,
-}
-
-impl Route {
-    /// The model that is asked first.
-    #[must_use]
-    pub fn model(&self) -> &Arc<ModelInfo> {
-        &self.model.info
-    }
-}
-
-/// Whose call it is, for fairness: accounts are served in turn, `weight` entries a round.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lane {
-    /// The account; caches are scoped to it.
-    pub account: u128,
-    /// Entries a round, at least 1.
-    pub weight: u32,
 }
 
 /// Where an answer comes from: each has its price rule.
@@ -84,54 +81,84 @@ pub enum Source {
 /// The answer to a call.
 #[derive(Clone, Debug)]
 pub struct Inferred {
-    /// The model that answered.
+    /// The model that answered: the route's fallback where the first could not.
     pub model: Arc<ModelInfo>,
     /// What it found.
     pub findings: Findings,
-    /// Where the time went.
+    /// Where the time went; all zero when nothing was computed for this call.
     pub timing: Timing,
     /// Whether the model ran for it.
     pub source: Source,
 }
 
-/// No model of that name does that task.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no model {name:?} for {task}; there are: {known}")]
-pub struct UnknownModel {
-    name: String,
-    task: Task,
-    known: String,
+/// What the operator is told of a version.
+#[derive(Clone, Debug)]
+pub struct ModelState {
+    /// `name/version`, or what else the problem is with: the folder, the routing file.
+    pub id: String,
+    /// It answers calls.
+    pub serving: bool,
+    /// Why the folder's state is not what serves.
+    pub problem: Option<String>,
+    /// Memory of its weights.
+    pub bytes: u64,
+    /// Calls that wait for it.
+    pub waiting: usize,
 }
 
 impl Vision {
-    /// Loads every model below `folder` onto `device` (`auto`, `cpu`, `cuda:N`); a forward pass on a CPU uses `threads`.
+    /// Loads every model below `folder` onto `device`, without keeping answers or watching for changes: for a command
+    /// that ends. A forward pass on a CPU uses `threads`.
     ///
     /// # Errors
-    /// When a model's manifest or weights are wrong, or the device is not here: the start stops rather than serve half.
+    /// As [`Vision::start`].
     pub fn open(folder: &Path, device: &str, threads: usize) -> Result<Self, OpenError> {
-        let device = torch::device::choose(device)?;
-        let mut models: Vec<(ModelInfo, Box<dyn Backend>)> = Vec::new();
-        for path in registry::manifests(folder)? {
-            let info = registry::read(&path)?;
-            let network = torch::load::load(&info.weights, info.classes.len(), device)
-                .map_err(|problems| OpenError::Weights { path: info.weights.clone(), problems })?;
-            models.push((info, Box::new(torch::Torch::new(network, device, threads))));
-        }
-        Self::with_backends(models)
+        let settings = Settings { models: folder.to_owned(), ..Settings::default() };
+        Self::start_with(&settings, Loader::torch(device, threads, 1)?)
     }
 
-    /// The same over any devices: for tests, and for models that are computed elsewhere.
+    /// Loads every model, and again what changes.
+    ///
+    /// # Errors
+    /// When a model or the routing file is wrong, or the device is not here: the start stops rather than serve half.
+    pub fn start(settings: &Settings) -> Result<Self, OpenError> {
+        let loader = Loader::torch(&settings.device, settings.threads, settings.workers)?;
+        Self::start_with(settings, loader)
+    }
+
+    /// The same with another way to load.
+    ///
+    /// # Errors
+    /// As [`Vision::start`].
+    pub fn start_with(settings: &Settings, loader: Loader) -> Result<Self, OpenError> {
+        let batcher = Batcher::start(loader.threads()).map_err(|error| OpenError::Thread("any model".into(), error))?;
+        let shelf = Shelf::default();
+        let folder = Folder::open(&settings.models, loader, settings.memory, &batcher, Arc::clone(&shelf))?;
+        let watched = folder.watch(settings.poll).map_err(|error| OpenError::Thread("the models' folder".into(), error))?;
+        Ok(Self { folder: Some(Arc::new(watched)), ..Self::over(shelf, settings) })
+    }
+
+    /// Models that are computed elsewhere, on one thread; for tests.
     ///
     /// # Errors
     /// When a thread cannot be started.
     pub fn with_backends(models: Vec<(ModelInfo, Box<dyn Backend>)>) -> Result<Self, OpenError> {
-        let start = |(info, backend): (ModelInfo, Box<dyn Backend>)| {
-            let name = format!("{}/{}", info.name, info.version);
-            let batcher = Batcher::start(&name, backend, info.limits).map_err(|e| OpenError::Thread(name, e))?;
-            Ok(Arc::new(Loaded { info: Arc::new(info), batcher }))
+        let batcher = Batcher::start(1).map_err(|error| OpenError::Thread("any model".into(), error))?;
+        let load = |(info, backend): (ModelInfo, Box<dyn Backend>)| {
+            let bytes = backend.bytes();
+            Arc::new(Loaded::new(info, vec![backend], bytes, &batcher))
         };
-        let models = models.into_iter().map(start).collect::<Result<Vec<_>, OpenError>>()?;
-        Ok(Self { models: models.into(), pool: CpuPool::new(), limits: DecodeLimits::default() })
+        let mut models: Vec<_> = models.into_iter().map(load).collect();
+        routing::sort(&mut models);
+        let shelf = Shelf::default();
+        *shelf.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Catalog { models, ..Catalog::default() });
+        Ok(Self::over(shelf, &Settings::default()))
+    }
+
+    fn over(shelf: Shelf, settings: &Settings) -> Self {
+        let pool = CpuPool::new();
+        let cache = Cache::new(settings.cache, settings.cache_life);
+        Self { shelf, folder: None, cache, shadows: Shadows::new(pool.clone()), pool, limits: DecodeLimits::default() }
     }
 
     /// Takes other limits on bytes and pixels of a picture.
@@ -141,44 +168,70 @@ impl Vision {
         self
     }
 
-    /// Every model and version, newest version first within a model.
+    /// Keeps answers of at most `bytes` for `life`; those that were kept are forgotten.
     #[must_use]
-    pub fn models(&self) -> Vec<Arc<ModelInfo>> {
-        self.models.iter().map(|model| Arc::clone(&model.info)).collect()
+    pub fn with_cache(mut self, bytes: u64, life: Duration) -> Self {
+        self.cache = Cache::new(bytes, life);
+        self
     }
 
-    /// The model to use: `name`, `name/version`, or the first for the task when none is named.
+    fn catalog(&self) -> Arc<Catalog> {
+        Arc::clone(&self.shelf.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Every model and version, by name, then the newest version first.
+    #[must_use]
+    pub fn models(&self) -> Vec<Arc<ModelInfo>> {
+        self.catalog().models.iter().map(|model| Arc::clone(&model.info)).collect()
+    }
+
+    /// What serves, what is refused and why.
+    #[must_use]
+    pub fn states(&self) -> Vec<ModelState> {
+        self.catalog().states()
+    }
+
+    /// Looks at the folder once, as happens by itself every `poll`.
+    pub async fn refresh(&self) {
+        let Some(folder) = self.folder.clone() else { return };
+        let _done = tokio::task::spawn_blocking(move || folder.refresh()).await;
+    }
+
+    /// Looks at the folder now, and tries again what was refused; returns when what is there is loaded.
+    pub async fn reload(&self) {
+        let Some(folder) = self.folder.clone() else { return };
+        // A panic there was reported by its thread; what serves goes on.
+        let _done = tokio::task::spawn_blocking(move || folder.reload()).await;
+    }
+
+    /// The models of a call: `name`, `name/version`, or the task's default when none is named.
     ///
     /// # Errors
     /// When there is none; the message names those that there are.
-    pub fn route(&self, task: Task, name: Option<&str>, _account: u128) -> Result<Route, UnknownModel> {
-        let (wanted, version) = match name.map(|name| name.split_once('/').unwrap_or((name, ""))) {
-            Some((name, version)) => (Some(name), version),
-            None => (None, ""),
-        };
-        let mut of_task = self.models.iter().filter(|model| model.info.task == task);
-        let fits = |model: &&Arc<Loaded>| {
-            wanted.is_none_or(|name| model.info.name == name) && (version.is_empty() || model.info.version == version)
-        };
-        of_task.find(fits).map(|model| Route { model: Arc::clone(model) }).ok_or_else(|| {
-            let known: Vec<&str> = self.models.iter().filter(|m| m.info.task == task).map(|m| m.info.name.as_str()).collect();
-            UnknownModel { name: name.unwrap_or_default().to_owned(), task, known: known.join(", ") }
+    pub fn route(&self, task: Task, name: Option<&str>, account: u128) -> Result<Route, UnknownModel> {
+        self.catalog().route(task, name, account)
+    }
+
+    /// Decodes a picture on the CPU pool, as large as the models of the route need it.
+    ///
+    /// # Errors
+    /// [`DecodeError`]; `Overloaded` comes before any work is done.
+    pub async fn decode(&self, route: &Route, bytes: Bytes) -> Result<Picture, DecodeError> {
+        route.room().map_err(|retry_after| DecodeError::Overloaded { retry_after })?;
+        let (limits, target) = (self.limits, route.target());
+        let decoded = self.pool.try_run(move || decode::decode(&bytes, &limits, target)).await;
+        decoded.unwrap_or_else(|error| {
+            Err(match error {
+                PoolError::Full => DecodeError::Overloaded { retry_after: std::time::Duration::from_secs(1) },
+                PoolError::Failed => DecodeError::Unavailable,
+            })
         })
     }
 
-    /// Decodes a picture on the CPU pool.
+    /// Asks the models of a route about a picture. Dropping the future takes it out of the queue.
     ///
     /// # Errors
-    /// [`DecodeError`].
-    pub async fn decode(&self, bytes: Bytes) -> Result<Picture, DecodeError> {
-        let limits = self.limits;
-        self.pool.run(move || decode::decode(&bytes, &limits)).await.unwrap_or(Err(DecodeError::Unavailable))
-    }
-
-    /// Asks a model about a picture. Dropping the future takes it out of the queue.
-    ///
-    /// # Errors
-    /// [`InferError`].
+    /// [`InferError`], of the first model when its fallback cannot answer either.
     pub async fn infer(
         &self,
         route: &Route,
@@ -187,20 +240,64 @@ impl Vision {
         lane: Lane,
         deadline: Instant,
     ) -> Result<Inferred, InferError> {
-        let loaded = &route.model;
-        let broken = || InferError::Failed("preparing the picture failed".into());
-        let (picture, input) = (picture.clone(), loaded.info.input);
-        let prepared = self.pool.run(move || preprocess::prepare(&picture, &input)).await.ok_or_else(broken)?;
-        let (output, timing) = loaded.batcher.infer(prepared.frame.clone(), lane.account, deadline).await?;
-        let (model, options) = (Arc::clone(&loaded.info), options.clone());
-        let found = self.pool.run(move || tasks::findings(&model, &output, &prepared, &options)).await;
-        let findings = found.ok_or_else(|| InferError::Failed("reading the output failed".into()))?.map_err(InferError::Failed)?;
-        Ok(Inferred { model: Arc::clone(&loaded.info), findings, timing, source: Source::Computed })
+        let mut answer = self.answer(&route.model, picture, options, lane, deadline).await;
+        if let (Err(error @ (InferError::Overloaded { .. } | InferError::Failed(_))), Some(fallback)) = (&answer, &route.fallback) {
+            let reason = if matches!(error, InferError::Failed(_)) { "failed" } else { "overloaded" };
+            metrics::counter!("lensmeter_fallbacks_total", "model" => route.model.info.id(), "reason" => reason).increment(1);
+            if let Ok(inferred) = self.answer(fallback, picture, options, lane, deadline).await {
+                answer = Ok(inferred);
+            }
+        }
+        let inferred = answer?;
+        if inferred.source == Source::Computed {
+            for shadow in &route.shadows {
+                let (picture, options, findings) = (picture.clone(), options.clone(), inferred.findings.clone());
+                self.shadows.compare(shadow, Answered { model: inferred.model.id(), picture, options, findings });
+            }
+        }
+        Ok(inferred)
     }
 
-    /// Frames waiting for each model, for the metrics.
-    #[must_use]
-    pub fn waiting(&self) -> Vec<(Arc<ModelInfo>, usize)> {
-        self.models.iter().map(|model| (Arc::clone(&model.info), model.batcher.waiting())).collect()
+    /// One model's answer, kept or computed.
+    async fn answer(
+        &self,
+        model: &Arc<Loaded>,
+        picture: &Picture,
+        options: &Options,
+        lane: Lane,
+        deadline: Instant,
+    ) -> Result<Inferred, InferError> {
+        let run = || self.compute(model, picture, options, lane, deadline);
+        let (found, source) = if lane.fresh {
+            (Arc::new(run().await?), Source::Computed)
+        } else {
+            let (hashed, of) = (picture.clone(), options.clone());
+            let digest = self.pool.run(move || cache::digest(&hashed, &of)).await.map_err(|_| broken("reading the picture"))?;
+            self.cache.answer(Key { account: lane.account, model: model.id, digest }, deadline, run).await?
+        };
+        let timing = if source == Source::Computed { found.timing } else { Timing::default() };
+        Ok(Inferred { model: Arc::clone(&model.info), findings: found.findings.clone(), timing, source })
     }
+
+    async fn compute(
+        &self,
+        model: &Arc<Loaded>,
+        picture: &Picture,
+        options: &Options,
+        lane: Lane,
+        deadline: Instant,
+    ) -> Result<Found, InferError> {
+        let (picture, input) = (picture.clone(), model.info.input);
+        let prepared = self.pool.run(move || preprocess::prepare(&picture, &input)).await;
+        let prepared = prepared.map_err(|_| broken("preparing the picture"))?;
+        let (output, timing) = model.queue.infer(prepared.frame.clone(), lane, deadline).await?;
+        let (info, options) = (Arc::clone(&model.info), options.clone());
+        let found = self.pool.run(move || tasks::findings(&info, &output, &prepared, &options)).await;
+        let findings = found.map_err(|_| broken("reading the output"))?.map_err(InferError::Failed)?;
+        Ok(Found { findings, timing })
+    }
+}
+
+fn broken(what: &str) -> InferError {
+    InferError::Failed(format!("{what} failed"))
 }

@@ -9,18 +9,26 @@ use super::page::app_of;
 
 /// The client's address, or an empty text where there is no socket (tests in process).
 pub fn of(request: &Request) -> String {
-    let peer = request.remote_addr().as_socket_addr().map(|address| address.ip());
-    let trusted = &app_of(request).config.server.trusted_proxies;
-    client(peer, request.header("x-forwarded-for"), trusted).map(|address| address.to_string()).unwrap_or_default()
+    address(request).map(|address| address.to_string()).unwrap_or_default()
 }
 
-/// The nearest address that is not ours: each proxy appends who called it, so the list is read from its end.
+/// The client's address; none where there is no socket.
+pub fn address(request: &Request) -> Option<IpAddr> {
+    let peer = request.remote_addr().as_socket_addr().map(|address| address.ip());
+    let trusted = &app_of(request).config.server.trusted_proxies;
+    // A proxy may add a line of its own rather than append to the one that came.
+    let lines: Vec<&str> = request.headers().get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok()).collect();
+    client(peer, Some(&lines.join(",")), trusted)
+}
+
+/// The nearest address that is not ours: each proxy appends who called it, so the list is read from its end. IPv4 in the
+/// clothes of IPv6, as a socket for both gives it, is IPv4.
 fn client(peer: Option<IpAddr>, forwarded: Option<&str>, trusted: &[IpAddr]) -> Option<IpAddr> {
-    let peer = peer?;
+    let peer = peer?.to_canonical();
     if !trusted.contains(&peer) {
         return Some(peer);
     }
-    let named = forwarded.unwrap_or_default().rsplit(',').map(|part| part.trim().parse::<IpAddr>());
+    let named = forwarded.unwrap_or_default().rsplit(',').map(|part| part.trim().parse::<IpAddr>().map(|named| named.to_canonical()));
     // What a trusted proxy wrote is an address; nonsense behind it was written by the client.
     named.map_while(Result::ok).find(|address| !trusted.contains(address)).or(Some(peer))
 }
@@ -43,5 +51,7 @@ mod tests {
         assert_eq!(client(ip("10.0.0.1"), Some("nonsense"), &ours), ip("10.0.0.1"));
         assert_eq!(client(ip("10.0.0.1"), None, &ours), ip("10.0.0.1"));
         assert_eq!(client(None, Some("203.0.113.9"), &ours), None);
+        assert_eq!(client(ip("::ffff:10.0.0.1"), Some("::ffff:203.0.113.9"), &ours), ip("203.0.113.9"), "IPv4 written as IPv6");
+        assert_eq!(client(ip("10.0.0.1"), Some("198.51.100.1,203.0.113.9"), &ours), ip("203.0.113.9"), "what the client wrote itself");
     }
 }

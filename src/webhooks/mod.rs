@@ -19,6 +19,12 @@ pub enum Event {
     InvoicePaid,
     /// The payment of an invoice failed.
     InvoicePaymentFailed,
+    /// An asynchronous inference has its result.
+    JobSucceeded,
+    /// An asynchronous inference has failed for good.
+    JobFailed,
+    /// An asynchronous inference was called off.
+    JobCanceled,
     /// Someone pressed "send a test".
     Test,
 }
@@ -30,6 +36,9 @@ impl Event {
             Self::TopUpPaid => "top_up.paid",
             Self::InvoicePaid => "invoice.paid",
             Self::InvoicePaymentFailed => "invoice.payment_failed",
+            Self::JobSucceeded => "job.succeeded",
+            Self::JobFailed => "job.failed",
+            Self::JobCanceled => "job.canceled",
             Self::Test => "test",
         }
     }

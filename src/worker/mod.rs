@@ -19,20 +19,26 @@ use crate::billing::payment::{self, SyncInvoice};
 use crate::billing::sweep::{self, SweepStripe};
 use crate::billing::sync::{self, SyncStripeEvent};
 use crate::billing::top_up::{self, SyncTopUp};
+use crate::inference::InferenceError;
+use crate::inference::job::{self, RunJob};
 use crate::metering::upkeep;
 use crate::platform::mail::{self, SendMail};
-use crate::platform::queue::{self, Failure, Job, Outcome};
+use crate::platform::queue::{self, Failure, Job, Lane, Outcome};
+use crate::web::json::problem::Problem;
 use crate::webhooks::deliver::{self, DeliverWebhook};
 
-use schedule::{SweepAccounts, Upkeep};
+use schedule::{SweepAccounts, SweepJobs, Upkeep};
 
-/// Jobs that one process runs at a time: they mostly wait for Stripe, SMTP and the database.
+/// Jobs of our own that one process runs at a time: they mostly wait for Stripe, SMTP and the database.
 const CONCURRENCY: usize = 4;
 
 /// Works off the queue and keeps the schedule until `stop`; running jobs finish.
 pub async fn run(app: App, stop: CancellationToken) {
-    let queue = queue::run_until(app.db.clone(), app.clock.clone(), CONCURRENCY, stop.clone(), runner(app.clone()));
-    tokio::join!(queue, schedule::keep(app, stop));
+    let work =
+        |lane, concurrency| queue::run_until(app.db.clone(), app.clock.clone(), lane, concurrency, stop.clone(), runner(app.clone()));
+    let own = work(Lane::Own, CONCURRENCY);
+    let customers = work(Lane::Customers, app.config.jobs.concurrency);
+    tokio::join!(own, customers, schedule::keep(app.clone(), stop.clone()));
 }
 
 /// Runs one queue job, whatever its kind.
@@ -41,6 +47,12 @@ pub fn runner(app: App) -> impl Fn(queue_job::Model) -> std::pin::Pin<Box<dyn Fu
         let app = app.clone();
         Box::pin(async move { dispatch(&app, job).await })
     }
+}
+
+/// A job's error is told in the words of the API.
+fn explain(error: InferenceError) -> (&'static str, String) {
+    let problem = Problem::from(error);
+    (problem.code.about().code, problem.detail)
 }
 
 async fn dispatch(app: &App, job: queue_job::Model) -> Outcome {
@@ -58,6 +70,11 @@ async fn dispatch(app: &App, job: queue_job::Model) -> Outcome {
         SyncTopUp::KIND => top_up::sync(db, stripe, url, payload::<SyncTopUp>(job)?.top_up, now).await,
         SweepStripe::KIND => periodic(SweepStripe::KIND, sweep::run(db, now).await),
         Upkeep::KIND => periodic(Upkeep::KIND, upkeep::run(db, now).await),
+        SweepJobs::KIND => periodic(SweepJobs::KIND, job::sweep(&app.jobs, explain, now).await),
+        RunJob::KIND => {
+            let attempt = job.attempts;
+            job::run(&app.jobs, payload(job)?, attempt, explain).await
+        }
         SweepAccounts::KIND => periodic(SweepAccounts::KIND, sweep_accounts(db, now).await),
         unknown => Err(Failure::Park(format!("no runner for jobs of kind {unknown}"))),
     }
@@ -71,7 +88,7 @@ async fn sweep_accounts(db: &DatabaseConnection, now: Time) -> Result<(), DbErr>
 
 /// What comes around by itself is not retried but comes around: a job that waited for its retry, or was parked, would keep
 /// its successors out by its key.
-fn periodic(kind: &str, result: Result<(), DbErr>) -> Outcome {
+fn periodic<E: std::fmt::Display>(kind: &str, result: Result<(), E>) -> Outcome {
     if let Err(error) = result {
         tracing::error!(queue.kind = kind, %error, "job {kind} failed and will come around again: {error}");
     }

@@ -31,6 +31,14 @@ impl Job for SweepAccounts {
     const KIND: &'static str = "accounts.sweep";
 }
 
+/// Customers' jobs that are overdue or past their retention, inputs that belong to none.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SweepJobs {}
+
+impl Job for SweepJobs {
+    const KIND: &'static str = "inference.sweep";
+}
+
 /// Enqueues each job of the table every so many seconds, while this process leads, until `stop`.
 pub(super) async fn keep(app: App, stop: CancellationToken) {
     let mut leading: Option<DatabaseTransaction> = None;
@@ -58,6 +66,7 @@ async fn tick(app: &App, leading: Option<DatabaseTransaction>, second: u32) -> R
         queue::enqueue_in(&app.db, &CloseDue {}, key(), now).await?;
         queue::enqueue_in(&app.db, &SweepStripe {}, key(), now).await?;
         queue::enqueue_in(&app.db, &SweepAccounts {}, key(), now).await?;
+        queue::enqueue_in(&app.db, &SweepJobs {}, key(), now).await?;
     }
     if second.is_multiple_of(5) {
         queue::enqueue_in(&app.db, &Upkeep {}, key(), now).await?;

@@ -6,6 +6,7 @@ mod api;
 mod auth;
 mod billing;
 mod demo;
+mod jobs;
 mod layers;
 mod metering;
 mod openapi;

@@ -195,7 +195,8 @@ async fn buyer_of(txn: &impl ConnectionTrait, account: &account::Model) -> Resul
 }
 
 fn frozen(price: price::Model) -> snapshot::Price {
-    snapshot::Price { id: price.id.to_string(), task: price.task, meter: price.meter, description: price.description, tiers: price.tiers }
+    let price::Model { id, task, meter, description, tiers, cached, .. } = price;
+    snapshot::Price { id: id.to_string(), task, meter, description, tiers, cached }
 }
 
 async fn store_lines(txn: &impl ConnectionTrait, invoice: InvoiceId, lines: Vec<Line>) -> Result<(), DbErr> {

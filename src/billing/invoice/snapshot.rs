@@ -2,7 +2,7 @@
 
 use entity::Time;
 use entity::money::Nanos;
-use entity::price::Tiers;
+use entity::price::{Cached, Tiers};
 use serde::{Deserialize, Serialize};
 
 use crate::platform::config::Seller;
@@ -47,6 +47,13 @@ pub struct Price {
     pub meter: String,
     pub description: String,
     pub tiers: Tiers,
+    /// `free`: its events without units are repeated images.
+    #[serde(default, skip_serializing_if = "is_full")]
+    pub cached: Cached,
+}
+
+fn is_full(cached: &Cached) -> bool {
+    *cached == Cached::Full
 }
 
 impl From<&Seller> for Party {

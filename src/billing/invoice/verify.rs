@@ -106,9 +106,10 @@ fn check_event(event: &EventRecord, tiers: &Tiers) -> Result<(), Difference> {
 }
 
 /// Each event starts on the tiers where the one before it ended, and the first at zero: none is missing, none counts twice.
+/// Events of no units stand still, before the one that moves on.
 fn check_order(events: &[&EventRecord]) -> Result<(), Difference> {
     let mut by_place = events.to_vec();
-    by_place.sort_by_key(|event| event.quantity_before);
+    by_place.sort_by_key(|event| (event.quantity_before, event.quantity));
     let mut place = 0i64;
     for event in by_place {
         if event.quantity_before != place {

@@ -53,11 +53,12 @@ async fn apply_in(txn: &impl ConnectionTrait, file: PlanFile, now: Time) -> Resu
         base_fee_minor: Set(file.base_fee),
         signup_credit_nanos: Set(file.signup_credit),
         requests_per_minute: Set(file.requests_per_minute),
+        weight: Set(file.weight),
         created_at: Set(now),
     })
     .exec_without_returning(txn)
     .await?;
-    for PriceFile { meter, task, description, tiers } in file.prices {
+    for PriceFile { meter, task, description, tiers, cached } in file.prices {
         price::Entity::insert(price::ActiveModel {
             id: Set(PriceId::new()),
             plan_version_id: Set(version),
@@ -65,6 +66,7 @@ async fn apply_in(txn: &impl ConnectionTrait, file: PlanFile, now: Time) -> Resu
             task: Set(task),
             description: Set(description),
             tiers: Set(tiers),
+            cached: Set(cached),
         })
         .exec_without_returning(txn)
         .await?;

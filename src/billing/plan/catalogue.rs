@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use entity::money::{self, Minor, Nanos};
-use entity::price::{Tier, Tiers};
+use entity::price::{Cached, Tier, Tiers};
 use serde::{Deserialize, Serialize};
 
 use crate::platform::secret;
@@ -19,6 +19,9 @@ pub struct PlanFile {
     pub base_fee: Minor,
     pub signup_credit: Nanos,
     pub requests_per_minute: i32,
+    /// Calls that are served in a row when accounts wait for one device.
+    #[serde(skip_serializing_if = "is_one")]
+    pub weight: i32,
     /// Sorted by task and meter, so that their order in the file is no change.
     pub prices: Vec<PriceFile>,
 }
@@ -30,6 +33,17 @@ pub struct PriceFile {
     pub task: String,
     pub description: String,
     pub tiers: Tiers,
+    #[serde(skip_serializing_if = "is_full")]
+    pub cached: Cached,
+}
+
+/// Left out where they are as ever, so that plans from before they could be said keep their digest.
+fn is_one(weight: &i32) -> bool {
+    *weight == 1
+}
+
+fn is_full(cached: &Cached) -> bool {
+    *cached == Cached::Full
 }
 
 /// A catalogue file that cannot be used.
@@ -87,6 +101,8 @@ struct Raw {
     base_fee: String,
     signup_credit: String,
     requests_per_minute: i32,
+    #[serde(default = "one")]
+    weight: i32,
     #[serde(default)]
     price: Vec<RawPrice>,
 }
@@ -98,6 +114,8 @@ struct RawPrice {
     task: String,
     description: String,
     tiers: Vec<RawTier>,
+    #[serde(default)]
+    cached: Cached,
 }
 
 #[derive(Deserialize)]
@@ -105,6 +123,10 @@ struct RawPrice {
 struct RawTier {
     up_to: Option<i64>,
     unit: String,
+}
+
+fn one() -> i32 {
+    1
 }
 
 impl Raw {
@@ -117,6 +139,9 @@ impl Raw {
         }
         if self.requests_per_minute < 1 {
             return Err(format!("requests_per_minute: expected at least 1, found {}", self.requests_per_minute));
+        }
+        if !(1..=100).contains(&self.weight) {
+            return Err(format!("weight: expected a number from 1 to 100, found {}", self.weight));
         }
         let exponent = money::exponent(&self.currency);
         let base_fee = amount("base_fee", &self.base_fee)?.round(exponent);
@@ -140,6 +165,7 @@ impl Raw {
             base_fee,
             signup_credit,
             requests_per_minute: self.requests_per_minute,
+            weight: self.weight,
             prices,
         })
     }
@@ -166,7 +192,7 @@ impl RawPrice {
             }
             tiers.push(Tier { up_to: tier.up_to, unit_nanos: amount(&format!("{key}.unit"), &tier.unit)? });
         }
-        Ok(PriceFile { meter: self.meter, task: self.task, description: self.description, tiers: Tiers(tiers) })
+        Ok(PriceFile { meter: self.meter, task: self.task, description: self.description, tiers: Tiers(tiers), cached: self.cached })
     }
 }
 
@@ -191,7 +217,9 @@ mod tests {
     fn the_default_plan_reads() {
         let plan = parse("standard.toml", STANDARD).unwrap();
         assert_eq!((plan.base_fee, plan.signup_credit), (Minor(500), Nanos(1_000_000_000)));
-        let tiers = &plan.prices[0].tiers.0;
+        let tasks: Vec<&str> = plan.prices.iter().map(|price| price.task.as_str()).collect();
+        assert_eq!(tasks, ["classify", "detect", "embed"]);
+        let tiers = &plan.prices[1].tiers.0;
         assert_eq!((tiers[0].up_to, tiers[0].unit_nanos, tiers[1].unit_nanos), (Some(10_000), Nanos(1_500_000), Nanos(1_000_000)));
     }
 
@@ -202,6 +230,9 @@ mod tests {
         let other = parse("c", &STANDARD.replace("0.0010", "0.0011")).unwrap();
         assert_eq!(plan.digest(), same.digest());
         assert_ne!(plan.digest(), other.digest());
+        // What is the default anyway is the same plan whether it is written or not.
+        assert_eq!(plan.digest(), parse("d", &STANDARD.replace("cached = \"full\"", "")).unwrap().digest());
+        assert_ne!(plan.digest(), parse("e", &STANDARD.replace("cached = \"full\"", "cached = \"free\"")).unwrap().digest());
     }
 
     #[test]
@@ -214,10 +245,13 @@ mod tests {
             ("{ unit =", "{ up_to = 20_000, unit =", "f.toml: price[0].tiers[1].up_to: expected none"),
             ("\"usd\"", "\"US\"", "f.toml: currency: expected three"),
             ("= 600", "= 0", "f.toml: requests_per_minute: expected at least 1"),
+            ("= 600", "= 600\nweight = 0", "f.toml: weight: expected a number from 1 to 100"),
         ] {
             let error = parse("f.toml", &STANDARD.replace(from, to)).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{error}");
         }
+        let misspelt = parse("f.toml", &STANDARD.replace("cached = \"full\"", "cached = \"half\"")).unwrap_err().to_string();
+        assert!(misspelt.contains("half") && misspelt.contains("`full`"), "{misspelt}");
         assert!(parse("f.toml", &format!("surprise = 1\n{STANDARD}")).unwrap_err().to_string().contains("surprise"));
     }
 }

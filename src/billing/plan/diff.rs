@@ -45,7 +45,10 @@ pub async fn diff(db: &impl ConnectionTrait, plans: &[PlanFile]) -> Result<Vec<C
 }
 
 fn stored(version: &plan_version::Model, prices: Vec<price::Model>, code: &str) -> PlanFile {
-    let price = |row: price::Model| super::PriceFile { meter: row.meter, task: row.task, description: row.description, tiers: row.tiers };
+    let price = |row: price::Model| {
+        let price::Model { meter, task, description, tiers, cached, .. } = row;
+        super::PriceFile { meter, task, description, tiers, cached }
+    };
     PlanFile {
         code: code.into(),
         name: version.name.clone(),
@@ -54,6 +57,7 @@ fn stored(version: &plan_version::Model, prices: Vec<price::Model>, code: &str) 
         base_fee: version.base_fee_minor,
         signup_credit: version.signup_credit_nanos,
         requests_per_minute: version.requests_per_minute,
+        weight: version.weight,
         prices: prices.into_iter().map(price).collect(),
     }
 }
@@ -67,11 +71,13 @@ fn described(plan: &PlanFile) -> Vec<(String, String)> {
         ("base_fee".into(), plan.base_fee.decimal(exponent)),
         ("signup_credit".into(), plan.signup_credit.decimal(exponent)),
         ("requests_per_minute".into(), plan.requests_per_minute.to_string()),
+        ("weight".into(), plan.weight.to_string()),
     ];
     for price in &plan.prices {
         let key = format!("price {} {}", price.task, price.meter);
         texts.push((format!("{key}: description"), price.description.clone()));
         texts.push((format!("{key}: tiers"), tiers_text(&price.tiers, exponent)));
+        texts.push((format!("{key}: cached"), price.cached.as_str().into()));
     }
     texts
 }

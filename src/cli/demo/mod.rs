@@ -84,7 +84,7 @@ async fn serve(
     let known = folder.saved()?;
     let earlier = known.as_ref().map(|known| (known.sandbox_url.as_str(), known.mail_url.as_str()));
     let sandbox = steps.run("Start the sandbox", start_sandbox(folder, secrets, &url, earlier, stop.clone())).await?;
-    let config = configure(secrets, cluster, &sandbox, &url)?;
+    let config = configure(folder, secrets, cluster, &sandbox, &url)?;
     let app = steps.run("Open the models, serve", async { Ok((url.clone(), App::build(config, Clock::System).await?)) }).await?;
     let running = tokio::spawn(lifecycle::run(app, Some(bound), true, stop.clone()));
     let places = Places {
@@ -153,13 +153,15 @@ fn free_or_any(url: &str) -> SocketAddr {
     free.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
 }
 
-fn configure(secrets: &Secrets, cluster: &Cluster, sandbox: &Sandbox, url: &str) -> anyhow::Result<Config> {
+fn configure(folder: &Folder, secrets: &Secrets, cluster: &Cluster, sandbox: &Sandbox, url: &str) -> anyhow::Result<Config> {
+    let objects = folder.file("objects").display().to_string();
     // Webhooks may be tried out with a server on this machine.
     let config = Config::from_sources("[server]\nallow_private_urls = true", |name| {
         let value = match name {
             "DATABASE_URL" => &cluster.url,
             "LENSMETER_PUBLIC_URL" => url,
             "LENSMETER_SECRET" => &secrets.server_secret,
+            "LENSMETER_STORAGE" => &objects,
             "LENSMETER_ADMIN_TOKEN" => &secrets.admin_token,
             "STRIPE_SECRET_KEY" => "sk_test_demo",
             "STRIPE_WEBHOOK_SECRET" => &secrets.webhook_secret,

@@ -1,6 +1,7 @@
 //! Typed configuration: `lensmeter.toml` under environment variables. A bad value stops the start with the name of its
 //! key and what was expected.
 
+mod jobs;
 mod sections;
 
 use std::path::Path;
@@ -9,6 +10,7 @@ use figment::Figment;
 use figment::providers::{Format as _, Serialized, Toml};
 use serde::Deserialize;
 
+pub use jobs::{Jobs, Storage};
 pub use sections::{Database, Mail, Seller, Server, Stripe, Vision};
 
 /// Everything an operator may set.
@@ -19,6 +21,10 @@ pub struct Config {
     pub database: Database,
     #[serde(default)]
     pub vision: Vision,
+    #[serde(default)]
+    pub storage: Storage,
+    #[serde(default)]
+    pub jobs: Jobs,
     pub stripe: Stripe,
     pub mail: Mail,
     #[serde(default)]
@@ -42,6 +48,20 @@ const ENVIRONMENT: &[(&str, &str, Kind)] = &[
     ("LENSMETER_MODELS", "vision.models", Kind::Text),
     ("LENSMETER_DEVICE", "vision.device", Kind::Text),
     ("LENSMETER_THREADS", "vision.threads", Kind::Number),
+    ("LENSMETER_WORKERS", "vision.workers", Kind::Number),
+    ("LENSMETER_MEMORY_MB", "vision.memory_mb", Kind::Number),
+    ("LENSMETER_CACHE_MB", "vision.cache_mb", Kind::Number),
+    ("LENSMETER_CACHE_SECONDS", "vision.cache_seconds", Kind::Number),
+    ("LENSMETER_POLL_SECONDS", "vision.poll_seconds", Kind::Number),
+    ("LENSMETER_STORAGE", "storage.folder", Kind::Text),
+    ("LENSMETER_STORAGE_BUCKET", "storage.bucket", Kind::Text),
+    ("AWS_ENDPOINT_URL", "storage.endpoint", Kind::Text),
+    ("AWS_REGION", "storage.region", Kind::Text),
+    ("AWS_ACCESS_KEY_ID", "storage.access_key_id", Kind::Text),
+    ("AWS_SECRET_ACCESS_KEY", "storage.secret_access_key", Kind::Secret),
+    ("LENSMETER_RETENTION_HOURS", "storage.retention_hours", Kind::Number),
+    ("LENSMETER_JOBS_CONCURRENCY", "jobs.concurrency", Kind::Number),
+    ("LENSMETER_JOBS_PER_ACCOUNT", "jobs.per_account", Kind::Number),
     ("STRIPE_SECRET_KEY", "stripe.secret_key", Kind::Secret),
     ("STRIPE_WEBHOOK_SECRET", "stripe.webhook_secrets", Kind::Secrets),
     ("STRIPE_API_BASE", "stripe.api_base", Kind::Text),
@@ -103,6 +123,8 @@ impl Config {
         config.server.validate()?;
         config.stripe.validate()?;
         config.vision.validate()?;
+        config.storage.validate()?;
+        config.jobs.validate()?;
         Ok(config)
     }
 }
@@ -180,7 +202,21 @@ mod tests {
                 "",
                 "database.max_connections (LENSMETER_DATABASE_CONNECTIONS): expected a whole number",
             ),
+            (&[("LENSMETER_THREADS", "0")], "", "vision.threads (LENSMETER_THREADS): expected at least 1"),
+            (&[("LENSMETER_DEVICE", "cuda:0,cpu")], "", "vision.device (LENSMETER_DEVICE): expected auto, cpu or cuda:N"),
             (&[("LENSMETER_DEVICE", "gpu")], "", "vision.device (LENSMETER_DEVICE): expected auto, cpu or cuda:N"),
+            (
+                &[("LENSMETER_RETENTION_HOURS", "1")],
+                "",
+                "storage.retention_hours (LENSMETER_RETENTION_HOURS): expected 24 to 8760 hours, found 1",
+            ),
+            (
+                &[("LENSMETER_STORAGE_BUCKET", "images"), ("AWS_ACCESS_KEY_ID", "id")],
+                "",
+                "storage.secret_access_key (AWS_SECRET_ACCESS_KEY): is missing",
+            ),
+            (&[("AWS_ENDPOINT_URL", "minio:9000")], "", "storage.endpoint (AWS_ENDPOINT_URL): expected an http or https URL"),
+            (&[("LENSMETER_JOBS_CONCURRENCY", "0")], "", "jobs.concurrency (LENSMETER_JOBS_CONCURRENCY): expected at least 1"),
             (
                 &[("STRIPE_SECRET_KEY", "pk_test_1")],
                 "",

@@ -60,19 +60,44 @@ pub struct Vision {
     pub device: String,
     /// Threads of one forward pass on the CPU.
     pub threads: usize,
+    /// Forward passes at the same time on each device; 0: as many as there are cores on a CPU, one on a GPU.
+    pub workers: usize,
+    /// Of the weights of all models; 0 for no limit.
+    pub memory_mb: u32,
+    /// Of answers that are kept for equal calls of an account; 0 keeps none.
+    pub cache_mb: u32,
+    /// How long an answer is kept.
+    pub cache_seconds: u32,
+    /// How often the folder of models is looked at; 0: only when the operator asks for it.
+    pub poll_seconds: u32,
 }
 
 impl Default for Vision {
     fn default() -> Self {
-        Self { models: "models".into(), device: "auto".into(), threads: 1 }
+        Self {
+            models: "models".into(),
+            device: "auto".into(),
+            threads: 1,
+            workers: 0,
+            memory_mb: 0,
+            cache_mb: 64,
+            cache_seconds: 3600,
+            poll_seconds: 5,
+        }
     }
 }
 
 impl Vision {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
-        let cuda = self.device.strip_prefix("cuda:").is_some_and(|index| index.parse::<u8>().is_ok());
-        if !cuda && self.device != "auto" && self.device != "cpu" {
-            return Err(ConfigError(format!("vision.device (LENSMETER_DEVICE): expected auto, cpu or cuda:N, found {:?}", self.device)));
+        let is_cuda = |name: &str| name.trim().strip_prefix("cuda:").is_some_and(|index| index.parse::<u8>().is_ok());
+        if !["auto", "cpu"].contains(&self.device.as_str()) && !self.device.split(',').all(is_cuda) {
+            return Err(ConfigError(format!(
+                "vision.device (LENSMETER_DEVICE): expected auto, cpu or cuda:N (several with commas), found {:?}",
+                self.device
+            )));
+        }
+        if self.threads == 0 {
+            return Err(ConfigError("vision.threads (LENSMETER_THREADS): expected at least 1".into()));
         }
         Ok(())
     }
@@ -139,7 +164,7 @@ fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::
     text.parse().map_err(|_| D::Error::custom(format!("expected an address such as 127.0.0.1:8080, found {text:?}")))
 }
 
-fn url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub(super) fn url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
     match reqwest::Url::parse(&text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(text.trim_end_matches('/').to_owned()),

@@ -11,12 +11,35 @@ use serde::{Serialize, de::DeserializeOwned};
 
 pub use runner::{Failure, Outcome, run_until, work_off};
 
+/// Which workers take a job: what customers enqueue never stands before our own work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Mail, invoices, webhooks, sweeps.
+    Own,
+    /// Work of customers, in numbers of their choosing.
+    Customers,
+}
+
+impl Lane {
+    pub const ALL: [Self; 2] = [Self::Own, Self::Customers];
+
+    /// The name as stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Customers => "customers",
+        }
+    }
+}
+
 /// A kind of job: its payload is the type itself.
 pub trait Job: Serialize + DeserializeOwned {
     /// Stored with the row; never changed once shipped.
     const KIND: &'static str;
     /// Attempts before the job is parked. With the back-off of [`runner`], twelve are about two days.
     const MAX_ATTEMPTS: i32 = 12;
+    /// Who takes it.
+    const LANE: Lane = Lane::Own;
 }
 
 /// Enqueues a job in the caller's transaction: it exists exactly when the caller's change does.
@@ -25,6 +48,21 @@ pub trait Job: Serialize + DeserializeOwned {
 /// # Errors
 /// When the database refuses.
 pub async fn enqueue_in<J: Job>(txn: &impl ConnectionTrait, job: &J, key: Option<String>, run_at: entity::Time) -> Result<(), DbErr> {
+    enqueue_ranked_in(txn, job, key, run_at, run_at).await
+}
+
+/// The same behind everything in its lane that came before `rank`, which may be later than now: a job that gives way is not
+/// a job that waits.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn enqueue_ranked_in<J: Job>(
+    txn: &impl ConnectionTrait,
+    job: &J,
+    key: Option<String>,
+    run_at: entity::Time,
+    rank: entity::Time,
+) -> Result<(), DbErr> {
     let payload = serde_json::to_value(job).map_err(|error| DbErr::Custom(format!("payload of {}: {error}", J::KIND)))?;
     queue_job::Entity::insert(queue_job::ActiveModel {
         id: Set(QueueJobId::new()),
@@ -32,6 +70,8 @@ pub async fn enqueue_in<J: Job>(txn: &impl ConnectionTrait, job: &J, key: Option
         key: Set(key),
         payload: Set(payload),
         state: Set(State::Ready),
+        lane: Set(J::LANE.as_str().into()),
+        rank: Set(rank),
         run_at: Set(run_at),
         attempts: Set(0),
         max_attempts: Set(J::MAX_ATTEMPTS),

@@ -1,6 +1,7 @@
 //! Claims jobs, runs them outside any transaction, and writes down how it went.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +11,13 @@ use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbErr, EntityTrait as _,
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::Lane;
 use crate::platform::clock::Clock;
 
 /// How long a claim lasts: a worker that dies gives its jobs back after this.
-const CLAIM: TimeDelta = TimeDelta::minutes(5);
+const CLAIM: TimeDelta = TimeDelta::seconds(30);
+/// A running job's claim is made to last again this often.
+const RENEW: Duration = Duration::from_secs(8);
 /// Idle workers look again after this.
 const POLL: Duration = Duration::from_millis(200);
 
@@ -37,8 +41,8 @@ impl From<DbErr> for Failure {
     }
 }
 
-/// Works until `stop`, `concurrency` jobs at a time; on stop, running jobs finish.
-pub async fn run_until<F, Fut>(db: DatabaseConnection, clock: Clock, concurrency: usize, stop: CancellationToken, run: F)
+/// Works on a lane until `stop`, `concurrency` jobs at a time; on stop, running jobs finish.
+pub async fn run_until<F, Fut>(db: DatabaseConnection, clock: Clock, lane: Lane, concurrency: usize, stop: CancellationToken, run: F)
 where
     F: Fn(queue_job::Model) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Outcome> + Send + 'static,
@@ -46,7 +50,7 @@ where
     let run = Arc::new(run);
     let mut running = JoinSet::new();
     while !stop.is_cancelled() {
-        let claimed = if running.len() < concurrency { claim(&db, clock.now()).await } else { Ok(None) };
+        let claimed = if running.len() < concurrency { claim(&db, &[lane], clock.now()).await } else { Ok(None) };
         match claimed {
             Ok(Some(job)) => {
                 let (db, clock, run) = (db.clone(), clock.clone(), run.clone());
@@ -65,7 +69,7 @@ where
     while running.join_next().await.is_some() {}
 }
 
-/// Runs everything that is due now, one after the other, and returns how many jobs ran. For tests and simulated time.
+/// Runs everything that is due now in every lane, one after the other, and returns how many jobs ran. For tests and simulated time.
 ///
 /// # Errors
 /// When the database refuses.
@@ -75,22 +79,23 @@ where
     Fut: Future<Output = Outcome>,
 {
     let mut count = 0;
-    while let Some(job) = claim(db, clock.now()).await? {
+    while let Some(job) = claim(db, &Lane::ALL, clock.now()).await? {
         finish(db, clock, job, &run).await;
         count += 1;
     }
     Ok(count)
 }
 
-async fn claim(db: &DatabaseConnection, now: entity::Time) -> Result<Option<queue_job::Model>, DbErr> {
+async fn claim(db: &DatabaseConnection, lanes: &[Lane], now: entity::Time) -> Result<Option<queue_job::Model>, DbErr> {
+    let lanes: Vec<String> = lanes.iter().map(|lane| lane.as_str().to_owned()).collect();
     let statement = Statement::from_sql_and_values(
         db.get_database_backend(),
         "UPDATE queue_job SET locked_until = $2, attempts = attempts + 1
          WHERE id = (SELECT id FROM queue_job
-                     WHERE state = 'ready' AND run_at <= $1 AND (locked_until IS NULL OR locked_until <= $1)
-                     ORDER BY run_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
+                     WHERE lane = ANY($3) AND state = 'ready' AND run_at <= $1 AND (locked_until IS NULL OR locked_until <= $1)
+                     ORDER BY rank, id LIMIT 1 FOR UPDATE SKIP LOCKED)
          RETURNING *",
-        [now.into(), (now + CLAIM).into()],
+        [now.into(), (now + CLAIM).into(), lanes.into()],
     );
     db.query_one_raw(statement).await?.map(|row| queue_job::Model::from_query_result(&row, "")).transpose()
 }
@@ -101,7 +106,7 @@ where
     Fut: Future<Output = Outcome>,
 {
     let (id, kind, attempts, max_attempts) = (job.id, job.kind.clone(), job.attempts, job.max_attempts);
-    let written = match run(job).await {
+    let written = match keep_claimed(db, clock, id, run(job)).await {
         Ok(()) => queue_job::Entity::delete_by_id(id).exec(db).await.map(|_| ()),
         Err(failure) => {
             let park = matches!(failure, Failure::Park(_)) || attempts >= max_attempts;
@@ -116,6 +121,31 @@ where
     if let Err(error) = written {
         // The claim runs out and the job runs again: jobs are written to bear that.
         tracing::error!(queue.job = %id, queue.kind = kind, %error, "the outcome of a job could not be written");
+    }
+}
+
+/// Runs a claimed job and renews its claim meanwhile, however long it takes.
+async fn keep_claimed(
+    db: &DatabaseConnection,
+    clock: &Clock,
+    id: entity::ids::QueueJobId,
+    running: impl Future<Output = Outcome>,
+) -> Outcome {
+    let mut running = pin!(running);
+    loop {
+        tokio::select! {
+            outcome = &mut running => return outcome,
+            () = tokio::time::sleep(RENEW) => {}
+        }
+        let sql = "UPDATE queue_job SET locked_until = $2 WHERE id = $1";
+        let renewal = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.0.into(), (clock.now() + CLAIM).into()]);
+        tokio::select! {
+            outcome = &mut running => return outcome,
+            // Not renewed, it runs twice at worst: jobs are written to bear that.
+            renewed = db.execute_raw(renewal) => if let Err(error) = renewed {
+                tracing::warn!(queue.job = %id, %error, "the claim of a running job could not be renewed");
+            }
+        }
     }
 }
 

@@ -5,12 +5,14 @@
 //!    and by containment, which removes fragments of lines.
 //! 3. Text mask: connected cores. A long core replaces the boxes in its middle, because boxes of lines longer than the
 //!    network sees are cut short; a tilted core lends its angle to the box over it.
-//! 4. Codes: one pool for all kinds of code; QR and Data Matrix told apart by the finder patterns in the pixels; pieces of
-//!    one barcode joined; text inside a code dropped.
+//! 4. Codes: one pool for all kinds of code; pieces of one barcode joined; text inside a code dropped.
+//! 5. Boxes to tick: apart from the codes; doubted where the print is level and the border does not reach the corners;
+//!    where one and a letter are seen in one place, the surer stays.
 
-mod finder;
+pub mod boxes;
 mod lines;
-mod nms;
+pub mod nms;
+pub mod square;
 
 use lines::{Line, Lines, turned};
 pub use nms::overlap;
@@ -26,10 +28,6 @@ const CONTAINED: f32 = 0.6;
 const CODE_CONTAINED: f32 = 0.7;
 /// A code at least this sure removes the text inside it.
 const SURE_CODE: f32 = 0.4;
-/// Codes that score less are not looked at more closely.
-const PROMISING: f32 = 0.15;
-/// Modules at least so many pixels wide would show a finder pattern if there were one.
-const RESOLVED: f32 = 2.;
 /// Lines longer than this many heights are taken from the mask.
 const LONG: f32 = 9.;
 /// Both ends of a core must be this many pixels off the level, or the tilt of a few cells would be believed.
@@ -71,27 +69,34 @@ pub struct Thresholds {
 pub struct Kinds {
     /// How many there are.
     pub classes: usize,
-    /// Lines of text. All other classes are codes and share one pool.
+    /// Lines of text.
     pub text: Option<usize>,
     /// Barcodes: long ones are seen in pieces, which are joined.
     pub bars: Option<usize>,
-    /// QR codes and Data Matrix, when the model has both.
-    pub squares: Option<(usize, usize)>,
+    /// Boxes to tick. All classes but these and the lines of text are codes and share one pool.
+    pub boxes: Option<usize>,
 }
 
 /// Everything found on a frame whose picture part is `width` x `height` pixels, best first.
-///
 #[must_use]
 pub fn shapes(maps: &Maps, frame: &Frame, kinds: Kinds, size: (usize, usize), limits: Thresholds) -> Vec<Shape> {
-    let mut found = codes(maps, frame, kinds, limits.iou);
+    let mut found = codes(maps, kinds, limits.iou);
     if let Some(bars) = kinds.bars {
         join(&mut found, bars);
+    }
+    let cores = Lines::find(&maps.mask, maps.columns * 2, maps.rows * 2);
+    let mut boxes = kinds.boxes.map_or_else(Vec::new, |class| boxes(maps, class, limits.iou, &mut found));
+    for found in boxes.iter_mut().filter(|found| cores.level(found.rect)) {
+        found.score *= trust(square::straightness(frame, found.rect));
     }
     if let Some(text) = kinds.text {
         let sure: Vec<[f32; 4]> = found.iter().filter(|code| code.score > SURE_CODE).map(|code| code.rect).collect();
         let in_code = |line: &Shape| sure.iter().any(|code| covered(line.rect, *code) > 0.7);
-        found.extend(text_lines(maps, text, limits.iou).into_iter().filter(|line| !in_code(line)));
+        let mut lines: Vec<Shape> = text_lines(maps, &cores, text, limits.iou).into_iter().filter(|line| !in_code(line)).collect();
+        settle(&mut boxes, &mut lines);
+        found.extend(lines);
     }
+    found.extend(boxes);
     let (w, h) = (size.0 as f32, size.1 as f32);
     found.retain_mut(|shape| {
         let [x0, y0, x1, y1] = shape.rect;
@@ -103,45 +108,48 @@ pub fn shapes(maps: &Maps, frame: &Frame, kinds: Kinds, size: (usize, usize), li
 }
 
 /// Codes of all kinds out of one pool, best first: where one kind is, the others are not.
-fn codes(maps: &Maps, frame: &Frame, kinds: Kinds, iou: f32) -> Vec<Shape> {
-    let mut pool: Vec<Candidate> =
-        (0..kinds.classes).filter(|&class| Some(class) != kinds.text).flat_map(|class| candidates(maps, class, FLOOR)).collect();
+fn codes(maps: &Maps, kinds: Kinds, iou: f32) -> Vec<Shape> {
+    let is_code = |class: &usize| Some(*class) != kinds.text && Some(*class) != kinds.boxes;
+    let mut pool: Vec<Candidate> = (0..kinds.classes).filter(is_code).flat_map(|class| candidates(maps, class, FLOOR)).collect();
     pool.sort_by(|a, b| b.score.total_cmp(&a.score));
     let kept = suppress(&pool, |a, b| {
         let (over, inside) = overlap(a.rect, b.rect);
         over > iou || inside > CODE_CONTAINED
     });
     let shape = |kept: &Candidate| {
-        let alike: Vec<Candidate> = pool.iter().filter(|other| other.class == kept.class).copied().collect();
-        let shape = Shape { class: kept.class, score: kept.score, rect: vote(kept, &alike).rect, quad: None };
-        match kinds.squares {
-            Some(squares) if kept.score >= PROMISING => settle(shape, squares, &pool, frame),
-            _ => shape,
-        }
+        let alike = pool.iter().filter(|other| other.class == kept.class);
+        Shape { class: kept.class, score: kept.score, rect: vote(kept, alike).rect, quad: None }
     };
     kept.iter().map(shape).collect()
 }
 
-/// Decides between QR code and Data Matrix where the pixels are clear; then what the network said for either counts.
-fn settle(shape: Shape, (qr, matrix): (usize, usize), pool: &[Candidate], frame: &Frame) -> Shape {
-    let other = match shape.class {
-        class if class == qr => matrix,
-        class if class == matrix => qr,
-        _ => return shape,
-    };
-    let rivals = pool.iter().filter(|c| c.class == other && overlap(c.rect, shape.rect).0 > 0.5);
-    let rival = rivals.map(|c| c.score).fold(0., f32::max);
-    let look = finder::look(frame, shape.rect);
-    if look.finders >= 2 {
-        // Certain: whatever speaks for a code of either kind speaks for this one.
-        let score = (shape.score + rival).min(shape.score.max(0.95));
-        Shape { class: qr, score, ..shape }
-    } else if look.finders == 0 && look.module >= RESOLVED && shape.class == qr && rival > shape.score * 0.35 {
-        // Only likely: a thing without the patterns may be no code at all.
-        Shape { class: matrix, ..shape }
-    } else {
-        shape
-    }
+/// Boxes to tick, best first. A box that a surer code covers is a part of its pattern.
+fn boxes(maps: &Maps, class: usize, iou: f32, codes: &mut Vec<Shape>) -> Vec<Shape> {
+    let all = candidates(maps, class, FLOOR);
+    let kept = suppress(&all, |a, b| {
+        let (over, inside) = overlap(a.rect, b.rect);
+        over > iou || inside > CONTAINED
+    });
+    let shape = |kept: &Candidate| Shape { class, score: kept.score, rect: vote(kept, all.iter()).rect, quad: None };
+    let in_code = |found: &Shape| codes.iter().any(|code| code.score > found.score && covered(found.rect, code.rect) > 0.7);
+    let found: Vec<Shape> = kept.iter().map(shape).filter(|found| !in_code(found)).collect();
+    // The other way round, what is taken for a small code may be a surer box.
+    codes.retain(|code| !found.iter().any(|found| found.score > code.score && overlap(found.rect, code.rect).0 > 0.4));
+    found
+}
+
+/// What is left of a score when this share of the border near the corners is seen.
+fn trust(straight: f32) -> f32 {
+    ((straight - 0.5) / 0.4).clamp(0.3, 1.)
+}
+
+/// A sign is a letter or a box to tick, not both: the surer of two in one place stays.
+fn settle(boxes: &mut Vec<Shape>, lines: &mut Vec<Shape>) {
+    let same = |found: &Shape, line: &Shape| overlap(found.rect, line.rect).0 > 0.35 || covered(line.rect, found.rect) > 0.7;
+    let weaker: Vec<bool> = boxes.iter().map(|found| lines.iter().any(|line| line.score > found.score && same(found, line))).collect();
+    lines.retain(|line| !boxes.iter().any(|found| found.score >= line.score && same(found, line)));
+    let mut weaker = weaker.into_iter();
+    boxes.retain(|_| !weaker.next().unwrap_or(false));
 }
 
 /// Joins boxes of one barcode: they overlap, and one edge of both runs along the same two lines.
@@ -177,12 +185,17 @@ fn covered(inner: [f32; 4], outer: [f32; 4]) -> f32 {
     width * height / ((inner[2] - inner[0]) * (inner[3] - inner[1])).max(1e-6)
 }
 
-fn text_lines(maps: &Maps, text: usize, iou: f32) -> Vec<Shape> {
-    let all = candidates(maps, text, FLOOR);
-    let first = suppress(&all, |a, b| overlap(a.rect, b.rect).0 > iou);
-    let cores = Lines::find(&maps.mask, maps.columns * 2, maps.rows * 2);
-    let mut lines: Vec<Shape> = first.iter().map(|kept| boxed(&vote(kept, &all), &cores)).collect();
-    replace_by_cores(&mut lines, &cores, text);
+fn text_lines(maps: &Maps, cores: &Lines, text: usize, iou: f32) -> Vec<Shape> {
+    let all: Vec<(Candidate, Option<usize>)> =
+        candidates(maps, text, FLOOR).into_iter().map(|candidate| (candidate, cores.tilted(candidate.cell, TILT))).collect();
+    // Upright hulls of neighbouring tilted lines overlap; the cores under the cells tell such lines apart.
+    let apart = |a: Option<usize>, b: Option<usize>| a.is_some() && b.is_some() && a != b;
+    let first = suppress(&all, |a, b| !apart(a.1, b.1) && overlap(a.0.rect, b.0.rect).0 > iou);
+    let voted = |(kept, core): &(Candidate, Option<usize>)| {
+        vote(kept, all.iter().filter(|other| !apart(*core, other.1)).map(|(candidate, _)| candidate))
+    };
+    let mut lines: Vec<Shape> = first.iter().map(|kept| boxed(&voted(kept), cores)).collect();
+    replace_by_cores(&mut lines, cores, text);
     lines.sort_by(|a, b| b.score.total_cmp(&a.score));
     suppress(&lines, |a, b| {
         let (over, inside) = overlap_of(a, b);

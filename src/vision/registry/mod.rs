@@ -1,5 +1,10 @@
 //! Which models there are: `models/<name>/<version>/model.toml` beside its weights, read and checked at start.
 
+mod architecture;
+mod manifest;
+mod output;
+mod section;
+
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -7,7 +12,11 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{batcher::QueueLimits, preprocess::{Input, Resize}};
+use super::{batcher::QueueLimits, preprocess::Input};
+
+pub use architecture::{Architecture, TORCHVISION};
+pub use manifest::read;
+pub use output::{Activation, BoxFormat, Corners, Layout, Place, Units};
 
 /// What a model does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -49,13 +58,21 @@ pub struct ModelInfo {
     /// What it does.
     pub task: Task,
     /// The network that the weights belong to.
-    pub architecture: String,
+    pub architecture: Architecture,
     /// Names of the classes, in the order of the network's channels.
     pub classes: Vec<String>,
     /// One sentence for the list of models.
     pub description: String,
+    /// Under which licence the weights may be used.
+    pub license: Option<String>,
+    /// What a call costs, as the operator puts it in lists. Only a hint: plans decide.
+    pub price_hint: Option<String>,
+    /// In what the network computes; left to the device when none.
+    pub precision: Option<Precision>,
     /// How a picture becomes what the network takes.
     pub input: Input,
+    /// How boxes are read; only of detectors of TorchScript.
+    pub output: Option<BoxFormat>,
     /// Options that a call leaves out.
     pub defaults: Defaults,
     /// Batch and queue.
@@ -64,9 +81,45 @@ pub struct ModelInfo {
     pub weights: PathBuf,
 }
 
+impl ModelInfo {
+    /// `name/version`: what a call may name.
+    #[must_use]
+    pub fn id(&self) -> String {
+        format!("{}/{}", self.name, self.version)
+    }
+}
+
+/// In what a network computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// Whichever is faster here, by a measurement when the model is loaded.
+    Auto,
+    /// Exact.
+    Float32,
+    /// Two to four times as fast where the hardware has it, with three significant digits.
+    BFloat16,
+}
+
+impl Precision {
+    /// The precision of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Auto, Self::Float32, Self::BFloat16].into_iter().find(|precision| precision.as_str() == name)
+    }
+
+    /// Its name in `model.toml`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Float32 => "float32",
+            Self::BFloat16 => "bfloat16",
+        }
+    }
+}
+
 /// Options that a call leaves out.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Defaults {
     /// Least confidence of what is given back, 0 to 1.
     pub min_confidence: f32,
@@ -92,8 +145,13 @@ pub enum OpenError {
     #[error("models folder {0}: holds no <name>/<version>/model.toml")]
     Empty(PathBuf),
     /// A model.toml is wrong.
-    #[error("{0}: {1}")]
-    Manifest(PathBuf, String),
+    #[error("{path}: {}", problems.join("; "))]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// One sentence each.
+        problems: Vec<String>,
+    },
     /// Weights do not fit their network.
     #[error("{path}: {} problem(s): {}", problems.len(), problems.join("; "))]
     Weights {
@@ -102,53 +160,22 @@ pub enum OpenError {
         /// One sentence each.
         problems: Vec<String>,
     },
+    /// The memory for weights does not hold it beside the others.
+    #[error("{model} takes {} MB, and {} MB of vision.memory_mb are left", needed.div_ceil(1 << 20), room >> 20)]
+    Memory {
+        /// `name/version`.
+        model: String,
+        /// Bytes.
+        needed: u64,
+        /// Bytes.
+        room: u64,
+    },
     /// The wanted device is not here.
     #[error(transparent)]
     Device(#[from] super::torch::device::DeviceError),
     /// No thread for a model.
     #[error("cannot start the device thread of {0}: {1}")]
     Thread(String, std::io::Error),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Manifest {
-    task: Task,
-    architecture: String,
-    weights: String,
-    classes: Vec<String>,
-    description: String,
-    #[serde(default)]
-    input: ManifestInput,
-    #[serde(default)]
-    defaults: Defaults,
-    #[serde(default)]
-    limits: Limits,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct ManifestInput {
-    max_side: usize,
-}
-
-impl Default for ManifestInput {
-    fn default() -> Self {
-        Self { max_side: 1280 }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Limits {
-    batch: usize,
-    queue: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { batch: 8, queue: 32 }
-    }
 }
 
 /// Every `<name>/<version>/model.toml` below `folder`, by name, then by version with the newest first.
@@ -181,45 +208,4 @@ fn rank(version: &Path) -> (u64, String) {
 
 fn name_of(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-/// Reads and checks one model.toml; the weights are not opened.
-///
-/// # Errors
-/// When it cannot be read, has unknown or missing keys, or values that make no sense.
-pub fn read(path: &Path) -> Result<ModelInfo, OpenError> {
-    let wrong = |why: String| OpenError::Manifest(path.to_owned(), why);
-    let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
-    let manifest: Manifest = toml::from_str(&text).map_err(|e| wrong(e.to_string().trim().to_owned()))?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let (defaults, limits) = (manifest.defaults, manifest.limits);
-    let share = |value: f32| (0. ..=1.).contains(&value);
-    let problem = if manifest.architecture != "elements" {
-        Some(format!("architecture = {:?} is not known; \"elements\" is", manifest.architecture))
-    } else if manifest.task != Task::Detect {
-        Some(format!("task = \"{}\" does not fit architecture \"elements\", which detects", manifest.task))
-    } else if manifest.classes.is_empty() {
-        Some("classes must name at least one".into())
-    } else if !share(defaults.min_confidence) || !share(defaults.iou) {
-        Some("defaults.min_confidence and defaults.iou must lie between 0 and 1".into())
-    } else if limits.batch == 0 || limits.queue == 0 || manifest.input.max_side < 64 {
-        Some("limits.batch and limits.queue must be at least 1, input.max_side at least 64".into())
-    } else {
-        None
-    };
-    if let Some(problem) = problem {
-        return Err(wrong(problem));
-    }
-    Ok(ModelInfo {
-        name: folder.parent().map(name_of).unwrap_or_default(),
-        version: name_of(folder),
-        task: manifest.task,
-        classes: manifest.classes,
-        description: manifest.description,
-        architecture: manifest.architecture,
-        input: Input { resize: Resize::Fit { max_side: manifest.input.max_side, multiple: 64 }, mean: [0.; 3], std: [1.; 3] },
-        defaults,
-        limits: QueueLimits { batch: limits.batch, queue: limits.queue },
-        weights: folder.join(manifest.weights),
-    })
 }

@@ -4,8 +4,9 @@ pub mod classify;
 pub mod detect;
 pub mod embed;
 
-use classify::{ClassifyOptions, Classified};
+use classify::{Classified, ClassifyOptions};
 use detect::{DetectOptions, Detection};
+use serde::{Deserialize, Serialize};
 
 use super::{
     backend::Output,
@@ -14,7 +15,8 @@ use super::{
 };
 
 /// What a call may choose, by its task; what it leaves out comes from the model.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Options {
     /// Boxes of things.
     Detect(DetectOptions),
@@ -32,6 +34,21 @@ impl Options {
             Self::Detect(_) => Task::Detect,
             Self::Classify(_) => Task::Classify,
             Self::Embed => Task::Embed,
+        }
+    }
+
+    /// What a model cannot do of what they ask: the name of an option and what was expected of it.
+    ///
+    /// # Errors
+    /// When a class is named that the model does not know.
+    pub fn suit(&self, model: &ModelInfo) -> Result<(), (&'static str, String)> {
+        let Self::Detect(DetectOptions { classes: Some(wanted), .. }) = self else { return Ok(()) };
+        match wanted.iter().find(|name| !model.classes.contains(name)) {
+            Some(unknown) => {
+                let known = model.classes.join(", ");
+                Err(("classes", format!("{} knows no class {unknown:?}; it knows {known}", model.name)))
+            }
+            None => Ok(()),
         }
     }
 }
@@ -54,8 +71,9 @@ pub enum Findings {
 pub fn findings(model: &ModelInfo, output: &Output, prepared: &Prepared, options: &Options) -> Result<Findings, String> {
     match (options, output) {
         (Options::Detect(options), Output::Maps(maps)) => Ok(Findings::Detections(detect::detections(model, maps, prepared, options))),
-        (Options::Classify(options), Output::Row(logits)) => Ok(Findings::Classes(classify::classes(model, logits, options))),
-        (Options::Embed, Output::Row(features)) => Ok(Findings::Embedding(embed::unit(features))),
+        (Options::Detect(options), Output::Boxes(boxes)) => Ok(Findings::Detections(detect::merged(model, boxes, prepared, options))),
+        (Options::Classify(options), Output::Row(logits)) => classify::classes(model, logits, options).map(Findings::Classes),
+        (Options::Embed, Output::Row(features)) => embed::unit(features).map(Findings::Embedding),
         _ => Err(format!("{}/{} gives an output that {} cannot use", model.name, model.version, options.task())),
     }
 }

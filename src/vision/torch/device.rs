@@ -38,6 +38,15 @@ pub fn choose(name: &str) -> Result<Device, DeviceError> {
     }
 }
 
+/// Whether a device computes bfloat16 natively. Every GPU that CUDA 13 still knows does, or does it at full width.
+#[must_use]
+pub fn has_bfloat16(device: Device) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return device.is_cuda() || std::arch::is_x86_feature_detected!("avx512bf16");
+    #[cfg(not(target_arch = "x86_64"))]
+    return device.is_cuda();
+}
+
 /// Opens `libtorch_cuda.so`, which registers its kernels with libtorch; once for the process.
 fn open_cuda() -> bool {
     static OPENED: OnceLock<bool> = OnceLock::new();

@@ -1,78 +1,54 @@
-//! Weights into a network, after every name, shape and type in the file was compared with what the network has.
-//!
-//! tch's own loading checks no shapes: a `[1]` tensor is spread over a `[4]` parameter without a word.
+//! Files into networks, after everything about them was checked.
 
-use std::{collections::BTreeMap, path::Path};
+use tch::{Device, Kind, nn::VarStore};
 
-use safetensors::{Dtype, SafeTensors};
-use tch::{Device, Kind, Tensor, nn::VarStore};
+use super::{Network, architectures, network::Elements, script::Script, weights::Weights};
+use crate::vision::registry::{Architecture, ModelInfo, Task};
 
-use super::network::Elements;
+/// A network on its device, and how large it is.
+pub struct Loaded {
+    /// Ready to compute.
+    pub network: Network,
+    /// How many numbers it has learnt.
+    pub parameters: u64,
+}
 
-/// Loads `path` into a fresh network for `classes` classes and makes it ready to serve on `device`.
+/// Loads the weights of a model in a precision.
 ///
 /// # Errors
 /// Everything that is wrong with the file, one sentence each: what was expected and what was found.
-pub fn load(path: &Path, classes: usize, device: Device) -> Result<Elements, Vec<String>> {
-    let one = |problem: String| vec![problem];
-    let bytes = std::fs::read(path).map_err(|e| one(format!("{}: {e}", path.display())))?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|e| one(format!("{}: not a safetensors file: {e}", path.display())))?;
+pub fn network(info: &ModelInfo, device: Device, kind: Kind) -> Result<Loaded, Vec<String>> {
+    if info.architecture == Architecture::TorchScript {
+        let script = Script::load(info, device, kind).map_err(|problem| vec![problem])?;
+        return Ok(Loaded { parameters: script.parameters(), network: Network::Script(script) });
+    }
+    let wrong = |problem: &dyn std::fmt::Display| vec![format!("{}: {problem}", info.weights.display())];
+    let bytes = std::fs::read(&info.weights).map_err(|e| wrong(&e))?;
+    let weights = Weights::read(&bytes, device, kind).map_err(|problem| wrong(&problem))?;
+    let network = match info.architecture {
+        Architecture::Torchvision(name) => {
+            let classes = (info.task == Task::Classify).then_some(info.classes.len() as i64);
+            let side = info.input.resize.square() as i64;
+            let network = tch::no_grad(|| architectures::build(name, &weights, classes, side));
+            Network::Row(network.ok_or_else(|| vec![format!("no network is called {name:?}")])?)
+        }
+        Architecture::Elements | Architecture::TorchScript => {
+            Network::Elements(Box::new(elements(&weights, info.classes.len(), device, kind)))
+        }
+    };
+    let problems = weights.problems();
+    if problems.is_empty() { Ok(Loaded { network, parameters: weights.parameters() }) } else { Err(problems) }
+}
+
+/// A fresh network with the weights of a file, folded for serving; of use only if the file has no problems.
+fn elements(weights: &Weights<'_>, classes: usize, device: Device, kind: Kind) -> Elements {
     let store = VarStore::new(device);
     let mut network = Elements::new(&store.root(), classes);
-    let variables: BTreeMap<String, Tensor> = store.variables().into_iter().collect();
-    let problems = compare(&variables, &file);
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    let mut problems = Vec::new();
     tch::no_grad(|| {
-        for (name, mut variable) in variables {
-            let tensor = file.tensor(&name).map_err(|e| e.to_string()).and_then(|view| {
-                let shape: Vec<i64> = view.shape().iter().map(|&side| side as i64).collect();
-                let kind = kind_of(view.dtype()).ok_or("not a float type")?;
-                Tensor::f_from_data_size(view.data(), &shape, kind).map_err(|e| e.to_string())
-            });
-            match tensor {
-                Ok(tensor) if tensor.isfinite().all().int64_value(&[]) == 1 => variable.copy_(&tensor),
-                Ok(_) => problems.push(format!("{name}: holds values that are not finite")),
-                Err(error) => problems.push(format!("{name}: {error}")),
-            }
+        for (name, mut variable) in store.variables() {
+            variable.copy_(&weights.tensor(&name, &variable.size()));
         }
     });
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    network.fold();
-    Ok(network)
-}
-
-fn compare(variables: &BTreeMap<String, Tensor>, file: &SafeTensors<'_>) -> Vec<String> {
-    let mut problems = Vec::new();
-    for (name, variable) in variables {
-        let expected = variable.size();
-        match file.tensor(name) {
-            Err(_) => problems.push(format!("{name}: missing, expected shape {expected:?}")),
-            Ok(view) => {
-                let shape: Vec<i64> = view.shape().iter().map(|&side| side as i64).collect();
-                if shape != expected {
-                    problems.push(format!("{name}: shape {shape:?}, expected {expected:?}"));
-                }
-                if kind_of(view.dtype()).is_none() {
-                    problems.push(format!("{name}: type {:?}, expected F32, F16 or BF16", view.dtype()));
-                }
-            }
-        }
-    }
-    let unknown = file.names().into_iter().filter(|name| !variables.contains_key(*name) && !name.ends_with("num_batches_tracked"));
-    problems.extend(unknown.map(|name| format!("{name}: the network has no such parameter")));
-    problems
-}
-
-fn kind_of(dtype: Dtype) -> Option<Kind> {
-    match dtype {
-        Dtype::F32 => Some(Kind::Float),
-        Dtype::F16 => Some(Kind::Half),
-        Dtype::BF16 => Some(Kind::BFloat16),
-        _ => None,
-    }
+    network.fold(kind.into());
+    network
 }

@@ -58,6 +58,12 @@ impl Precision {
     }
 }
 
+impl From<Kind> for Precision {
+    fn from(kind: Kind) -> Self {
+        if kind == Kind::BFloat16 { Self::Brain } else { Self::Full }
+    }
+}
+
 /// Convolution, batch normalisation, SiLU.
 #[derive(Debug)]
 struct Cba {
@@ -101,11 +107,11 @@ impl Cba {
         y.batch_norm(Some(&self.scale), Some(&self.shift), Some(&self.mean), Some(&self.variance), train, BN_MOMENTUM, BN_EPS, false).silu()
     }
 
-    fn fold(&mut self) {
+    fn fold(&mut self, kind: Kind) {
         let factor = &self.scale / (&self.variance + BN_EPS).sqrt();
         let weight = &self.weight * factor.view([-1, 1, 1, 1]);
         let bias = &self.shift - &self.mean * factor;
-        self.folded = Some((weight.detach(), bias.detach()));
+        self.folded = Some((weight.detach().to_kind(kind), bias.detach().to_kind(kind)));
     }
 }
 
@@ -219,12 +225,12 @@ impl Elements {
     }
 
     /// Multiplies every normalisation into its convolution: the same numbers with half the passes over memory.
-    /// Call once, after loading; the network cannot be trained afterwards.
-    pub fn fold(&mut self) {
+    /// Call once, after loading; the network cannot be trained afterwards, and computes in `precision` only.
+    pub fn fold(&mut self, precision: Precision) {
         let single = [&mut self.stem, &mut self.mask_deep, &mut self.mask_fine, &mut self.mask_mix];
         let residual = self.blocks.iter_mut().flatten().flat_map(|block| [&mut block.a, &mut block.b]);
         let lists = self.down.iter_mut().chain(&mut self.lateral).chain(&mut self.fuse).chain(&mut self.head);
-        tch::no_grad(|| single.into_iter().chain(residual).chain(lists).for_each(Cba::fold));
+        tch::no_grad(|| single.into_iter().chain(residual).chain(lists).for_each(|layer| layer.fold(precision.kind())));
     }
 }
 

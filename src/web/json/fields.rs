@@ -2,7 +2,9 @@
 //! serde would say that a type is wrong, but not of which field.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
+use chrono::{DateTime, Utc};
 use poem::{IntoResponse, Request, RequestBody, Response};
 use poem_openapi::impl_apirequest_for_payload;
 use poem_openapi::payload::{Json, ParsePayload, Payload};
@@ -36,12 +38,20 @@ impl Fields {
     pub fn of_query(request: &Request) -> Result<Self, Problem> {
         let pairs: Vec<(String, String)> = serde_urlencoded::from_str(request.uri().query().unwrap_or_default())
             .map_err(|error| Problem::new(Code::InvalidRequest, format!("The query cannot be read: {error}.")))?;
-        Ok(Self(pairs.into_iter().map(|(name, text)| (name, Value::String(text))).collect()))
+        let mut fields = Self::default();
+        pairs.into_iter().for_each(|(name, text)| fields.put(name, text));
+        Ok(fields)
     }
 
-    /// Adds a field of a form.
+    /// Adds a field of a form. One that comes twice is a list.
     pub fn put(&mut self, name: String, text: String) {
-        self.0.insert(name, Value::String(text));
+        match self.0.entry(name) {
+            Entry::Vacant(place) => drop(place.insert(Value::String(text))),
+            Entry::Occupied(mut place) => match place.get_mut() {
+                Value::Array(texts) => texts.push(Value::String(text)),
+                first => *first = Value::Array(vec![first.take(), Value::String(text)]),
+            },
+        }
     }
 
     /// These fields, and those of `under` that are not among them.
@@ -115,16 +125,78 @@ impl Fields {
         serde_json::from_value(value).map(Some).map_err(|_| Problem::field(Code::InvalidField, name, "expected a list of texts"))
     }
 
+    /// A list of texts that forms and queries carry as one text with commas, or as a field for each.
+    ///
+    /// # Errors
+    /// 422 when it is something else, or holds nothing.
+    pub fn list(&mut self, name: &str) -> Result<Option<Vec<String>>, Problem> {
+        let texts = match self.text_or_list(name)? {
+            None => return Ok(None),
+            Some(texts) => texts,
+        };
+        if texts.is_empty() {
+            return Err(Problem::field(Code::InvalidField, name, "expected at least one"));
+        }
+        Ok(Some(texts))
+    }
+
+    fn text_or_list(&mut self, name: &str) -> Result<Option<Vec<String>>, Problem> {
+        if !self.0.get(name).is_some_and(Value::is_string) {
+            return self.texts(name);
+        }
+        let text = self.text(name)?.unwrap_or_default();
+        // By its full name: poem-openapi's `Type` has an `is_empty` too, which is false for every text.
+        let parts = text.split(',').map(str::trim).filter(|part| !str::is_empty(part));
+        Ok(Some(parts.map(str::to_owned).collect()))
+    }
+
     /// An object, with fields of its own.
+    ///
+    /// # Errors
+    /// 422 when it is something else.
+    pub fn object(&mut self, name: &str) -> Result<Option<Self>, Problem> {
+        match self.0.remove(name) {
+            None => Ok(None),
+            Some(Value::Object(members)) => Ok(Some(Self(members.into_iter().collect()))),
+            Some(_) => Err(Problem::field(Code::InvalidField, name, "expected an object")),
+        }
+    }
+
+    /// An object that must be there, with fields of its own.
     ///
     /// # Errors
     /// 422 when it is missing or something else.
     pub fn needed_object(&mut self, name: &str) -> Result<Self, Problem> {
-        match self.0.remove(name) {
-            Some(Value::Object(members)) => Ok(Self(members.into_iter().collect())),
-            Some(_) => Err(Problem::field(Code::InvalidField, name, "expected an object")),
-            None => Err(Problem::field(Code::MissingField, name, "this field is needed")),
+        self.object(name)?.ok_or_else(|| Problem::field(Code::MissingField, name, "this field is needed"))
+    }
+
+    /// True, and the field is taken, when it is `null`: what it says is taken away.
+    pub fn null(&mut self, name: &str) -> bool {
+        let null = self.0.get(name) == Some(&Value::Null);
+        if null {
+            self.0.remove(name);
         }
+        null
+    }
+
+    /// An object of texts.
+    ///
+    /// # Errors
+    /// 422 when it is something else.
+    pub fn named_texts(&mut self, name: &str) -> Result<Option<BTreeMap<String, String>>, Problem> {
+        let Some(value) = self.0.remove(name) else { return Ok(None) };
+        serde_json::from_value(value).map(Some).map_err(|_| Problem::field(Code::InvalidField, name, "expected an object of texts"))
+    }
+
+    /// An instant.
+    ///
+    /// # Errors
+    /// 422 when it is something else.
+    pub fn instant(&mut self, name: &str) -> Result<Option<DateTime<Utc>>, Problem> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        let read = DateTime::parse_from_rfc3339(&text).map(|instant| instant.to_utc());
+        let wrong = |_| Problem::field(Code::InvalidField, name, "expected an instant such as 2027-01-31T12:00:00Z");
+        read.map(Some).map_err(wrong)
     }
 
     /// Nothing may be left: a misspelt field must not be ignored silently.

@@ -1,12 +1,23 @@
 //! The JSON API through a real server: another process, reached over HTTP.
 
 mod bad_input;
+mod by_url;
+mod cached;
+mod classify;
+mod detect_options;
 mod docs;
+mod embed;
 mod idempotency;
+mod jobs;
 mod keys;
+mod limits;
+mod models;
 mod paging;
+mod refused;
 
 use entity::account;
+use lensmeter::app::App;
+use lensmeter::vision::{ModelInfo, backend::Backend};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
 
@@ -32,6 +43,20 @@ impl Api {
         Self { db, served, account, key, client: reqwest::Client::new() }
     }
 
+    /// The same in this process, with the models of a test.
+    pub async fn with_models(models: Vec<(ModelInfo, Box<dyn Backend>)>) -> Self {
+        Self::with(models, |_| ()).await
+    }
+
+    /// The same, with `change` having the last word on the program.
+    pub async fn with(models: Vec<(ModelInfo, Box<dyn Backend>)>, change: impl FnOnce(&mut App)) -> Self {
+        let db = db::fresh().await;
+        let account = make::account(&db).await;
+        let (_, key) = make::key(&db, &account).await;
+        let served = process::serve_here(&db, models, change).await;
+        Self { db, served, account, key, client: reqwest::Client::new() }
+    }
+
     /// A request with the customer's key.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.anonymous(method, path).bearer_auth(&self.key)
@@ -47,7 +72,12 @@ impl Api {
 
     /// A detection of a small white picture.
     pub fn detect(&self) -> RequestBuilder {
-        self.request(Method::POST, "/v1/detect").header("Content-Type", "image/png").body(picture::png(96, 64))
+        self.image("/v1/detect")
+    }
+
+    /// The same picture for any route.
+    pub fn image(&self, path: &str) -> RequestBuilder {
+        self.request(Method::POST, path).header("Content-Type", "image/png").body(picture::png(96, 64))
     }
 
     /// What is left, and how many calls were charged.

@@ -22,5 +22,5 @@ async fn a_changed_plan_is_a_new_version_and_an_unchanged_one_is_not() {
     assert_eq!((changes[0].from.as_str(), changes[0].to.as_str()), ("0.0015 up to 10000, then 0.001", "0.002 up to 10000, then 0.001"));
     assert_eq!(plan::apply(&db, vec![dearer], make::start()).await.unwrap()[0].version, 2);
     let (version, prices) = plan::current(&*db, account.id).await.unwrap().unwrap();
-    assert_eq!((version.version, prices[0].tiers.0[0].unit_nanos.0), (1, 1_500_000), "who subscribed before keeps the price");
+    assert_eq!((version.version, prices[1].tiers.0[0].unit_nanos.0), (1, 1_500_000), "who subscribed before keeps the price");
 }

@@ -33,7 +33,7 @@ async fn open_period(db: &DatabaseConnection, account: &account::Model) -> perio
 async fn use_images(db: &DatabaseConnection, account: &account::Model, calls: i64, at: Time) -> (PeriodId, PriceId) {
     let period = open_period(db, account).await;
     let (_, prices) = plan::current(db, account.id).await.expect("the database").expect("a plan");
-    let price = &prices[0];
+    let price = prices.iter().find(|price| price.task == "detect").expect("it is sold");
     let before =
         usage_event::Entity::of(account.id).filter(usage_event::Column::PeriodId.eq(period.id)).all(db).await.expect("events").len() as i64;
     let txn = db.begin().await.expect("a transaction");
@@ -98,7 +98,7 @@ async fn assert_balanced(db: &DatabaseConnection) {
 }
 
 async fn balance(db: &DatabaseConnection, account: &account::Model) -> balance::Model {
-    balance::Entity::find_by_id(account.id).one(db).await.expect("the database").expect("a balance")
+    balance::Entity::credit_of(account.id).one(db).await.expect("the database").expect("a balance")
 }
 
 async fn reread(db: &DatabaseConnection, invoice: &invoice::Model) -> invoice::Model {

@@ -7,12 +7,14 @@ use entity::ids::{EventId, PriceId, RequestId};
 use entity::money::{Nanos, Overflow};
 use entity::{balance, usage_event};
 use lensmeter::auth::key::Caller;
-use lensmeter::billing::allowance::Allowances;
+use lensmeter::billing::allowance::{Admission, Allowances};
 use lensmeter::billing::close;
 use lensmeter::billing::rating;
-use lensmeter::metering::limits::LimitError;
-use lensmeter::metering::{Committed, Metering, Record, Rejected, Usage, report};
+use lensmeter::metering::limits::{LimitError, Spender};
+use lensmeter::metering::{Committed, Metering, Record, Rejected, Usage, idempotency, report};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, EntityTrait as _, QueryOrder as _, Statement, TransactionTrait as _};
+
+use tokio::sync::OnceCell;
 
 use crate::support::{db, make};
 
@@ -20,13 +22,18 @@ use crate::support::{db, make};
 pub struct Customer {
     pub account: account::Model,
     pub caller: Arc<Caller>,
+    admission: OnceCell<Arc<Admission>>,
 }
 
 impl Customer {
     pub async fn new(db: &DatabaseConnection) -> Self {
         let account = make::account(db).await;
         let (caller, _) = make::key(db, &account).await;
-        Self { account, caller }
+        Self::of(account, caller)
+    }
+
+    pub fn of(account: account::Model, caller: Arc<Caller>) -> Self {
+        Self { account, caller, admission: OnceCell::new() }
     }
 
     /// Reserves and commits one call, as inference does.
@@ -35,16 +42,44 @@ impl Customer {
         metering.writer.commit(usage).await.map_err(Refusal::Rejected)
     }
 
-    pub async fn usage(&self, db: &DatabaseConnection, metering: &Metering, record: Option<Record>) -> Result<Usage, Refusal> {
+    /// A spender of this customer's key in its open period.
+    pub async fn spender(&self, db: &DatabaseConnection, at: entity::Time) -> Spender {
         let admission = Allowances::default().price_of(db, &self.account, "detect", make::start()).await.expect("a price");
+        Spender { account: self.account.id, key: self.caller.key.id, period: admission.period_id, at }
+    }
+
+    pub async fn usage(&self, db: &DatabaseConnection, metering: &Metering, record: Option<Record>) -> Result<Usage, Refusal> {
+        self.usage_at(db, metering, record, make::start()).await
+    }
+
+    /// Spends so much of the sign-up credit by one call that `calls` are left. Returns how many it stands for.
+    pub async fn spend_down_to(&self, db: &DatabaseConnection, metering: &Metering, calls: i64) -> i64 {
+        let quantity = 1_000_000_000 / 1_500_000 - calls;
+        let mut usage = self.usage(db, metering, None).await.expect("credit");
+        usage.hold = metering.limits.reserve(usage.hold.spender(), Nanos(1_500_000 * quantity)).await.map_err(drop).expect("credit");
+        usage.quantity = quantity;
+        metering.writer.commit(usage).await.expect("committed");
+        quantity
+    }
+
+    /// The same at an instant in the account's time.
+    pub async fn usage_at(
+        &self,
+        db: &DatabaseConnection,
+        metering: &Metering,
+        record: Option<Record>,
+        at: entity::Time,
+    ) -> Result<Usage, Refusal> {
+        let admission = self
+            .admission
+            .get_or_init(|| async { Allowances::default().price_of(db, &self.account, "detect", make::start()).await.expect("a price") });
+        let admission = admission.await;
         let worst = admission.worst(1).expect("fits");
-        let hold = metering.limits.reserve(self.account.id, worst).await.map_err(Refusal::Limit)?;
+        let spender = Spender { account: self.account.id, key: self.caller.key.id, period: admission.period_id, at };
+        let hold = metering.limits.reserve(&spender, worst).await.map_err(Refusal::Limit)?;
         let tiers = admission.tiers.clone();
         Ok(Usage {
             event: EventId::new(),
-            account: self.account.id,
-            key: self.caller.key.id,
-            period: admission.period_id,
             price: admission.price_id,
             task: "detect",
             model: "elements".into(),
@@ -53,7 +88,6 @@ impl Customer {
             quantity: 1,
             pixels: 100,
             compute_us: 10,
-            at: make::start(),
             charge: Arc::new(move |before, quantity| rating::charge(&tiers, before, quantity)),
             hold,
             record,
@@ -64,7 +98,6 @@ impl Customer {
 #[derive(Debug)]
 pub enum Refusal {
     Limit(LimitError),
-    #[expect(dead_code, reason = "shown by Debug when a test fails")]
     Rejected(Rejected),
 }
 
@@ -75,11 +108,12 @@ pub fn record(key: &str, body: u8) -> Record {
         route: "/v1/detect",
         fingerprint: [body; 32],
         now: make::start(),
+        keep: idempotency::LIFETIME,
         render: Box::new(|committed| committed.event.to_string().into_bytes()),
     }
 }
 
-async fn number(db: &DatabaseConnection, sql: &str) -> i64 {
+pub async fn number(db: &DatabaseConnection, sql: &str) -> i64 {
     let row = db.query_one_raw(Statement::from_string(db.get_database_backend(), sql)).await.expect(sql).expect("one row");
     row.try_get_by_index(0).expect("a number")
 }
@@ -88,13 +122,14 @@ async fn number(db: &DatabaseConnection, sql: &str) -> i64 {
 pub async fn assert_books(db: &DatabaseConnection) {
     let events = number(db, "SELECT coalesce(sum(amount_nanos), 0)::bigint FROM usage_event").await;
     assert_eq!(events, number(db, "SELECT coalesce(sum(amount_nanos), 0)::bigint FROM usage_rollup").await, "rollups");
-    assert_eq!(events, number(db, "SELECT coalesce(sum(debits), 0)::bigint FROM balance").await, "balances");
+    let debits = "SELECT coalesce(sum(debits), 0)::bigint FROM balance WHERE scope = 'credit'";
+    assert_eq!(events, number(db, debits).await, "balances");
     let counted = number(db, "SELECT coalesce(sum(quantity), 0)::bigint FROM usage_counter").await;
     assert_eq!(counted, number(db, "SELECT coalesce(sum(quantity), 0)::bigint FROM usage_event").await, "counters");
     let held = number(db, "SELECT coalesce(sum(held), 0)::bigint FROM balance").await;
     assert_eq!(held, number(db, "SELECT coalesce(sum(amount - used), 0)::bigint FROM lease").await, "held");
     let wrong = "SELECT count(*) FROM (SELECT quantity_before, lag(quantity_before + quantity, 1, 0::bigint)
-                     OVER (PARTITION BY period_id, price_id ORDER BY quantity_before) AS expected FROM usage_event) e WHERE quantity_before <> expected";
+                     OVER (PARTITION BY period_id, price_id ORDER BY quantity_before, quantity) AS expected FROM usage_event) e WHERE quantity_before <> expected";
     assert_eq!(number(db, wrong).await, 0, "each event begins where the one before it ended");
 }
 
@@ -114,7 +149,7 @@ async fn three_hundred_calls_at_once_add_up() {
     assert_eq!(amount, 300 * 1_500_000);
     assert_books(&db).await;
     metering.limits.give_back(std::time::Duration::ZERO).await;
-    let balance = balance::Entity::find_by_id(customers[0].account.id).one(&*db).await.unwrap().unwrap();
+    let balance = balance::Entity::credit_of(customers[0].account.id).one(&*db).await.unwrap().unwrap();
     assert_eq!((balance.held, balance.remaining()), (Nanos(0), Nanos(1_000_000_000 - 150 * 1_500_000)));
     let admission = Allowances::default().price_of(&db, &customers[0].account, "detect", make::start()).await.unwrap();
     assert_eq!(report::totals(&*db, customers[0].account.id, admission.period_id).await.unwrap().events, 150);
@@ -143,7 +178,8 @@ async fn a_poisoned_call_fails_alone() {
     // The price of no plan: the period and the lease are fine, so only this call's own rows break.
     let mut strange = customer.usage(&db, &metering, None).await.unwrap();
     strange.price = PriceId::new();
-    strange.quantity = 0;
+    // A text that PostgreSQL does not take.
+    strange.model = "\0".into();
     let good = customer.usage(&db, &metering, None).await.unwrap();
     let (poisoned, strange, good) =
         tokio::join!(metering.writer.commit(poisoned), metering.writer.commit(strange), metering.writer.commit(good));

@@ -1,19 +1,29 @@
-//! Kill -9 under load: every answer that a client received is on the bill, and nothing is billed twice.
+//! Kill -9 under load: every answer that a client received is on the bill, nothing is billed twice, and no credit is lost.
+//!
+//! Two replicas serve a mix of accounts; each round one of them is killed at a random instant, and in every fourth round a
+//! process of PostgreSQL is, which makes all of PostgreSQL crash and recover. `LENSMETER_KILL_ROUNDS` says how many rounds.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use entity::usage_event;
+use entity::money::Nanos;
+use entity::{balance, usage_event};
+use lensmeter::billing::reconcile;
+use lensmeter::metering::{limits, upkeep};
 use rand::RngExt as _;
-use sea_orm::EntityTrait as _;
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, EntityTrait as _, Statement};
 use tokio::sync::Mutex;
 
-use super::books::assert_books;
-use crate::support::{db, make, picture, process};
+use super::books::{assert_books, number};
+use crate::support::db::{self, TestDb};
+use crate::support::{make, picture, process};
 
-/// Key → the event that its answer named, once a whole 2xx was read.
-type Answers = Arc<Mutex<HashMap<String, Option<String>>>>;
+const ACCOUNTS: usize = 4;
+const CLIENTS: usize = 8;
+
+/// Idempotency key → the event that its answer named, once a whole 2xx was read.
+type Answers = Arc<Mutex<BTreeMap<String, Option<String>>>>;
 
 /// Sends one call and returns the event of its answer; `None` when there was no whole 2xx.
 async fn call(http: &reqwest::Client, url: &str, api_key: &str, key: &str) -> Option<String> {
@@ -26,60 +36,154 @@ async fn call(http: &reqwest::Client, url: &str, api_key: &str, key: &str) -> Op
     Some(body["usage"]["event_id"].as_str().expect("a receipt").to_owned())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_killed_server_answered_only_what_is_on_the_bill() {
-    const ROUNDS: usize = 5;
-    const CLIENTS: usize = 8;
-    let db = db::fresh().await;
-    let account = make::account(&db).await;
-    make::credit(&db, &account, entity::money::Nanos(100_000_000_000)).await;
-    let (_, api_key) = make::key(&db, &account).await;
-    let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
-    let answers = Answers::default();
+/// Clients that send one call after the other to both replicas until `until`, whatever becomes of them.
+struct Load {
+    http: reqwest::Client,
+    keys: Vec<String>,
+    answers: Answers,
+}
 
-    for round in 0..ROUNDS {
-        let mut server = process::serve(&db).await;
-        let clients = (0..CLIENTS).map(|client| {
-            let (http, url, api_key, answers) = (http.clone(), server.url.clone(), api_key.clone(), answers.clone());
+impl Load {
+    fn start(self: &Arc<Self>, round: usize, urls: [String; 2], until: Instant) -> Vec<tokio::task::JoinHandle<()>> {
+        let client = |client: usize| {
+            let (load, url) = (self.clone(), urls[client % 2].clone());
             tokio::spawn(async move {
                 for number in 0.. {
-                    let key = format!("{round}-{client}-{number}");
-                    answers.lock().await.insert(key.clone(), None);
-                    match call(&http, &url, &api_key, &key).await {
-                        Some(event) => drop(answers.lock().await.insert(key, Some(event))),
-                        // Refused for its rate, or the server is gone: the loop below asks again.
-                        None => break,
+                    if Instant::now() >= until {
+                        return;
+                    }
+                    // The account is part of the key, so that the retry knows whose it is.
+                    let account = (client + number) % ACCOUNTS;
+                    let key = format!("{account}-{round}-{client}-{number}");
+                    load.answers.lock().await.insert(key.clone(), None);
+                    match call(&load.http, &url, &load.keys[account], &key).await {
+                        Some(event) => drop(load.answers.lock().await.insert(key, Some(event))),
+                        None => tokio::time::sleep(Duration::from_millis(20)).await,
                     }
                 }
             })
-        });
-        let clients: Vec<_> = clients.collect();
-        let patience = rand::rng().random_range(100..1200);
-        tokio::time::sleep(Duration::from_millis(patience)).await;
-        server.kill();
+        };
+        (0..CLIENTS).map(client).collect()
+    }
+}
+
+/// SIGKILL for a process of PostgreSQL that serves one of us: the postmaster then ends all of them and recovers.
+async fn kill_postgres(db: &DatabaseConnection) {
+    let victim =
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1";
+    let row = db.query_one_raw(Statement::from_string(db.get_database_backend(), victim)).await.expect("PostgreSQL answers");
+    let pid: i32 = row.expect("the servers are connected").try_get("", "pid").expect("a number");
+    let killed = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status().expect("kill runs");
+    assert!(killed.success());
+}
+
+async fn recovered(db: &DatabaseConnection) {
+    for _ in 0..300 {
+        if db.ping().await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("PostgreSQL did not come back within 30 s");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_servers_and_a_killed_database_answered_only_what_is_on_the_bill() {
+    let asked = std::env::var("LENSMETER_KILL_ROUNDS").ok().and_then(|text| text.parse().ok());
+    let rounds: usize = asked.unwrap_or(4);
+    let private = db::private().await;
+    let db = &private.db;
+    let mut keys = Vec::new();
+    for _ in 0..ACCOUNTS {
+        let account = make::account(db).await;
+        make::credit(db, &account, Nanos(1_000_000_000_000)).await;
+        keys.push(make::key(db, &account).await.1);
+    }
+    // The load is to be as high as it gets.
+    db.execute_unprepared(
+        "ALTER TABLE plan_version DISABLE TRIGGER USER; UPDATE plan_version SET requests_per_minute = 1000000;
+         ALTER TABLE plan_version ENABLE TRIGGER USER",
+    )
+    .await
+    .unwrap();
+    let http = reqwest::Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
+    let load = Arc::new(Load { http, keys, answers: Answers::default() });
+
+    let mut servers = [process::serve(db).await, process::serve(db).await];
+    let mut crashes = 0;
+    for round in 0..rounds {
+        let patience = Duration::from_millis(rand::rng().random_range(100..1200));
+        let urls = [servers[0].url.clone(), servers[1].url.clone()];
+        let clients = load.start(round, urls, Instant::now() + patience + Duration::from_millis(200));
+        tokio::time::sleep(patience).await;
+        if round % 4 == 3 {
+            kill_postgres(db).await;
+            crashes += 1;
+        }
+        servers[round % 2].kill();
         for client in clients {
             client.await.expect("no panic");
         }
+        recovered(db).await;
+        servers[round % 2] = process::serve(db).await;
     }
 
-    let server = process::serve(&db).await;
-    let answers = Arc::into_inner(answers).expect("the clients are done").into_inner();
-    let answered = answers.values().flatten().count();
-    assert!(answered > ROUNDS, "the load was real: {answered} answers");
-    let mut events = HashMap::new();
-    for (key, before) in &answers {
-        let event = loop {
-            match call(&http, &server.url, &api_key, key).await {
-                Some(event) => break event,
-                None => tokio::time::sleep(Duration::from_millis(200)).await,
-            }
-        };
-        assert!(before.as_ref().is_none_or(|before| *before == event), "{key}: the retry got another event");
-        events.insert(event, key);
+    let (calls, answered) = retry_all(&load, &servers[0].url).await;
+    drop(servers);
+    settle(db, asked.is_some()).await;
+    let billed = usage_event::Entity::find().all(&**db).await.unwrap();
+    let events = load.answers.lock().await;
+    let known: HashMap<&str, &str> = events.iter().map(|(key, event)| (event.as_deref().unwrap_or_default(), key.as_str())).collect();
+    assert_eq!(billed.len(), calls, "one event per key: none missing, none twice");
+    assert!(billed.iter().all(|event| known.contains_key(event.id.to_string().as_str())));
+    println!(
+        "{rounds} rounds, {crashes} of them with PostgreSQL: {calls} calls, {answered} answered before a kill, {} billed",
+        billed.len()
+    );
+}
+
+/// Sends every call again: what was answered gets the same answer. Returns how many there are, and were answered at first.
+async fn retry_all(load: &Arc<Load>, url: &str) -> (usize, usize) {
+    let before = load.answers.lock().await.clone();
+    let answered = before.values().flatten().count();
+    assert!(answered > CLIENTS, "the load was real: {answered} answers");
+    let queue = Arc::new(Mutex::new(before.clone().into_iter()));
+    let workers: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let (load, queue, url) = (load.clone(), queue.clone(), url.to_owned());
+            tokio::spawn(async move {
+                loop {
+                    let next = queue.lock().await.next();
+                    let Some((key, before)) = next else { return };
+                    let account: usize = key.split('-').next().and_then(|account| account.parse().ok()).expect("a key of ours");
+                    let event = loop {
+                        match call(&load.http, &url, &load.keys[account], &key).await {
+                            Some(event) => break event,
+                            None => tokio::time::sleep(Duration::from_millis(100)).await,
+                        }
+                    };
+                    assert!(before.as_ref().is_none_or(|before| *before == event), "{key}: the retry got another event");
+                    load.answers.lock().await.insert(key, Some(event));
+                }
+            })
+        })
+        .collect();
+    for worker in workers {
+        worker.await.expect("every retry is answered alike");
     }
-    let billed = usage_event::Entity::find().all(&*db).await.unwrap();
-    assert_eq!(billed.len(), answers.len(), "one event per key: none missing, none twice");
-    assert!(billed.iter().all(|event| events.contains_key(&event.id.to_string())));
-    assert_books(&db).await;
-    println!("{} calls, {answered} answered before a kill, {} billed", answers.len(), billed.len());
+    (before.len(), answered)
+}
+
+/// Once the leases of the dead have run out, all credit is usable again and the books agree.
+async fn settle(db: &TestDb, patient: bool) {
+    match patient {
+        true => tokio::time::sleep(limits::LIFETIME + Duration::from_secs(1)).await,
+        false => drop(db.execute_unprepared("UPDATE lease SET expires_at = clock_timestamp()").await.unwrap()),
+    }
+    upkeep::run(db, make::start()).await.unwrap();
+    assert_eq!(number(db, "SELECT sum(held)::bigint FROM balance").await, 0, "credit is held for nobody");
+    assert_books(db).await;
+    assert_eq!(reconcile::differences(db, None).await.unwrap(), []);
+    let balances = balance::Entity::find().all(&**db).await.unwrap();
+    assert!(balances.iter().all(|balance| balance.remaining().0 > 0));
 }

@@ -7,7 +7,7 @@ use entity::balance;
 use entity::money::Nanos;
 use lensmeter::metering::limits::LimitError;
 use lensmeter::metering::{Metering, Rejected};
-use sea_orm::{ConnectionTrait as _, EntityTrait as _};
+use sea_orm::ConnectionTrait as _;
 
 use super::books::{Customer, Refusal, assert_books};
 use crate::support::db;
@@ -49,7 +49,7 @@ async fn three_replicas_never_overspend_and_leave_nothing_behind() {
         }
     }
     assert_eq!(served, 40);
-    let balance = balance::Entity::find_by_id(customer.account.id).one(&*db).await.unwrap().unwrap();
+    let balance = balance::Entity::credit_of(customer.account.id).one(&*db).await.unwrap().unwrap();
     assert_eq!((balance.remaining(), balance.held), (Nanos(PRICE - 1), Nanos(0)));
     assert_books(&db).await;
 }
@@ -60,8 +60,10 @@ async fn what_a_dead_replica_held_flows_back() {
     let customer = Customer::new(&db).await;
     let dead = Metering::start(&db);
     customer.call(&db, &dead, None).await.unwrap();
-    // All of the rest is in the dead replica's lease.
-    db.execute_unprepared("UPDATE lease SET amount = amount + (SELECT credits - debits - held FROM balance)").await.unwrap();
+    // All of the rest is in a lease that nobody answers for.
+    db.execute_unprepared("UPDATE lease SET id = gen_random_uuid(), amount = amount + (SELECT credits - debits - held FROM balance)")
+        .await
+        .unwrap();
     db.execute_unprepared("UPDATE balance SET held = credits - debits").await.unwrap();
     let alive = Metering::start(&db);
     let refused = customer.call(&db, &alive, None).await;
@@ -100,7 +102,7 @@ async fn a_call_that_is_dropped_gives_back_what_it_held() {
     let metering = Metering::start(&db);
     drop(customer.usage(&db, &metering, None).await.unwrap());
     metering.limits.give_back(Duration::ZERO).await;
-    let balance = balance::Entity::find_by_id(customer.account.id).one(&*db).await.unwrap().unwrap();
+    let balance = balance::Entity::credit_of(customer.account.id).one(&*db).await.unwrap().unwrap();
     assert_eq!((balance.held, balance.remaining()), (Nanos(0), Nanos(CREDIT)));
 }
 
@@ -110,9 +112,10 @@ async fn with_the_database_away_nothing_is_free() {
     let customer = Customer::new(&db).await;
     let metering = Metering::start(&db);
     let admitted = customer.usage(&db, &metering, None).await.unwrap();
+    let spender = *admitted.hold.spender();
     db.cut().await;
     assert_eq!(metering.writer.commit(admitted).await, Err(Rejected::Unavailable));
     let fresh = Metering::start(&db);
-    let refused = fresh.limits.reserve(customer.account.id, Nanos(PRICE)).await;
+    let refused = fresh.limits.reserve(&spender, Nanos(PRICE)).await;
     assert_eq!(refused.err(), Some(LimitError::Unavailable));
 }

@@ -1,5 +1,11 @@
 //! Metering under attack: concurrency, crashes, fences, repeated keys.
 
-mod books;
+pub mod books;
+mod caps;
 mod durability;
 mod leases;
+mod overspend;
+mod rate;
+mod reconcile;
+mod trouble;
+mod writer;

@@ -34,7 +34,7 @@ async fn a_customer_signs_up_confirms_makes_a_key_and_logs_in_again() {
     let works = browser.client.get(format!("{}/v1/key", browser.url)).bearer_auth(&key).send().await.expect("an answer");
     assert_eq!(works.status(), 200);
 
-    let id = between(&again.html, "/app/keys/", "/revoke").expect("a key id").to_owned();
+    let id = between(&again.html, "action=\"/app/keys/", "/revoke").expect("a key id").to_owned();
     let revoked = browser.post_from("/app/keys", &format!("/app/keys/{id}/revoke"), &[]).await;
     assert!(revoked.html.contains("The key is revoked"));
 

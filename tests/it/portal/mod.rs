@@ -1,6 +1,7 @@
 //! The portal as a browser without scripts uses it: a real server, cookies, forms and redirects.
 
 mod journey;
+mod keys;
 mod playground;
 mod protection;
 mod tenants;

@@ -4,7 +4,7 @@ use reqwest::multipart::{Form, Part};
 use serde_json::Value;
 
 use super::{Browser, Portal, between, seen};
-use crate::support::picture;
+use crate::support::{db, model, picture, process};
 
 fn form(token: &str, once: &str, image: Vec<u8>) -> Form {
     let image = Part::bytes(image).file_name("a.png").mime_str("image/png").expect("a media type");
@@ -45,4 +45,28 @@ async fn an_image_is_charged_once_however_often_its_form_is_sent() {
     assert_eq!(seen(request.header("Sec-Fetch-Site", "same-origin")).await.status, 403);
     let usage = browser.get("/app/usage").await.html;
     assert!(usage.contains("1 call for $0.0015") && usage.contains("Playground"));
+}
+
+#[tokio::test]
+async fn every_model_can_be_tried_without_scripts() {
+    let db = db::fresh().await;
+    let served = process::serve_here(&db, vec![model::classifier("pets", "1"), model::embedder(), model::detector()], |_| ()).await;
+    let portal = Portal { db, served };
+    let browser = portal.member("ada@example.com").await;
+    let start = browser.get("/app/playground").await;
+    assert!(start.html.contains("<option value=\"animals\" selected>"), "what finds objects comes first");
+    let token = start.form_token();
+    let page = async |name: &'static str| {
+        let form = form(&token, name, picture::png(96, 64)).text("model", name);
+        let request = browser.client.post(format!("{}/app/playground", browser.url)).multipart(form);
+        let page = seen(request.header("Sec-Fetch-Site", "same-origin")).await;
+        assert_eq!(page.status, 200, "{}", page.html);
+        assert!(page.html.contains(&format!("<option value=\"{name}\" selected>")), "it stays chosen");
+        page.html
+    };
+    assert!(page("animals").await.contains("2 objects in "));
+    let shown = page("pets").await;
+    assert!(shown.contains("<h2>dog in ") && shown.contains("0.60") && shown.contains("$0.001 for this call"), "{shown}");
+    let shown = page("features").await;
+    assert!(shown.contains("<h2>2 numbers in ") && shown.contains("0.6000, 0.8000"), "{shown}");
 }

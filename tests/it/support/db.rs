@@ -7,6 +7,7 @@ use std::time::Duration;
 use lensmeter::cli::demo::cluster::Cluster;
 use lensmeter::cli::demo::folder::Folder;
 use lensmeter::metering::upkeep;
+use lensmeter::platform::clock::Clock;
 use lensmeter::platform::db;
 use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, Statement};
 use tokio::sync::OnceCell;
@@ -97,4 +98,35 @@ pub async fn fresh() -> TestDb {
     admin.close().await.expect("a pool closes");
     let url = format!("{base}/{name}");
     TestDb { connection: db::connect(&url, 10).await.expect("the new database answers"), url }
+}
+
+/// A database in a cluster of its own, for a test that crashes PostgreSQL. Stopped and removed when dropped.
+pub struct Private {
+    pub db: TestDb,
+    cluster: Cluster,
+    folder: Folder,
+    path: PathBuf,
+}
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        // What is left behind by a test that was killed is in the build's own folder.
+        drop(self.cluster.stop());
+        drop(Cluster::remove(&self.folder));
+        drop(std::fs::remove_dir_all(&self.path));
+    }
+}
+
+/// Starts a cluster for one test, with the schema and the shipped catalogue.
+pub async fn private() -> Private {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let path = folder().with_file_name(format!("private-cluster-{}", std::process::id()));
+    let folder = Folder::open(&path).expect("a folder of one test's own");
+    let cluster = Cluster::start(&folder, "for tests only").await.expect("a private PostgreSQL starts");
+    let connection = db::connect(&cluster.url, 10).await.expect("the new database answers");
+    db::migrate(&connection).await.expect("migrations apply");
+    // The servers of such a test live by the wall clock.
+    upkeep::run(&connection, Clock::System.now()).await.expect("partitions");
+    make::catalogue(&connection).await;
+    Private { db: TestDb { connection, url: cluster.url.clone() }, cluster, folder, path }
 }

@@ -2,5 +2,6 @@
 
 pub mod db;
 pub mod make;
+pub mod model;
 pub mod picture;
 pub mod process;

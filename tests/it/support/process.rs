@@ -1,43 +1,75 @@
-//! The program as its own process, for tests that kill it.
+//! The program as its own process, for tests that kill it, or in this one, for tests that give it their own models.
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use lensmeter::app::App;
+use lensmeter::platform::clock::Clock;
+use lensmeter::platform::config::Config;
+use lensmeter::server;
+use lensmeter::vision::{ModelInfo, Vision, backend::Backend};
+use tokio_util::sync::CancellationToken;
+
 use super::db::TestDb;
 
-/// A running `lensmeter serve`; killed when dropped.
+/// A running server; killed when dropped.
 pub struct Served {
-    child: Child,
+    running: Running,
     pub url: String,
+}
+
+enum Running {
+    /// `lensmeter serve`.
+    Process(Child),
+    /// In this process, until it is called off.
+    Here(CancellationToken),
 }
 
 impl Served {
     /// SIGKILL: no destructor, no soft stop.
     pub fn kill(&mut self) {
-        self.child.kill().expect("the process is ours");
-        self.child.wait().expect("the process is ours");
+        let Running::Process(child) = &mut self.running else { panic!("only a process can be killed") };
+        child.kill().expect("the process is ours");
+        child.wait().expect("the process is ours");
     }
 }
 
 impl Drop for Served {
     fn drop(&mut self) {
-        // Already dead after a kill.
-        drop(self.child.kill());
-        drop(self.child.wait());
+        match &mut self.running {
+            Running::Process(child) => {
+                // Already dead after a kill.
+                drop(child.kill());
+                drop(child.wait());
+            }
+            Running::Here(stop) => stop.cancel(),
+        }
     }
 }
 
-/// Starts the program on a free port and waits until it is ready.
+/// Starts the program on a free port, without background work, and waits until it is ready.
 pub async fn serve(db: &TestDb) -> Served {
+    start(db, &["serve", "--no-worker"]).await
+}
+
+/// The same with background work.
+pub async fn serve_and_work(db: &TestDb) -> Served {
+    start(db, &["serve"]).await
+}
+
+async fn start(db: &TestDb, arguments: &[&str]) -> Served {
     // reqwest wants one even for plain http; an error means that another test was first.
     drop(rustls::crypto::ring::default_provider().install_default());
     let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
     let url = format!("http://127.0.0.1:{port}");
+    // Of this database: a process that is started again finds what the last one stored.
+    let objects = format!("{}/objects/{}", env!("CARGO_TARGET_TMPDIR"), db.url.rsplit('/').next().unwrap_or_default());
     let child = Command::new(env!("CARGO_BIN_EXE_lensmeter"))
-        .args(["serve", "--no-worker"])
+        .args(arguments)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .envs([
             ("DATABASE_URL", db.url.as_str()),
+            ("LENSMETER_STORAGE", &objects),
             ("LENSMETER_LISTEN", &format!("127.0.0.1:{port}")),
             ("LENSMETER_PUBLIC_URL", &url),
             ("LENSMETER_SECRET", "a secret of at least thirty-two characters"),
@@ -50,7 +82,7 @@ pub async fn serve(db: &TestDb) -> Served {
         .stdout(Stdio::null())
         .spawn()
         .expect("the program starts");
-    let served = Served { child, url };
+    let served = Served { running: Running::Process(child), url };
     for _ in 0..300 {
         if reqwest::get(format!("{}/readyz", served.url)).await.is_ok_and(|answer| answer.status().is_success()) {
             return served;
@@ -58,4 +90,32 @@ pub async fn serve(db: &TestDb) -> Served {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     panic!("the server was not ready within 30 s");
+}
+
+/// Serves in this process, with the models of a test instead of those on disk; `change` has the last word on the rest.
+pub async fn serve_here(db: &TestDb, models: Vec<(ModelInfo, Box<dyn Backend>)>, change: impl FnOnce(&mut App)) -> Served {
+    let bound = server::bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+    let url = format!("http://{}", bound.address);
+    let objects = std::env::temp_dir().join(format!("lensmeter-{}", uuid::Uuid::now_v7().simple()));
+    let toml = format!("[server]\nallow_private_urls = true\n[storage]\nfolder = {objects:?}");
+    let config = Config::from_sources(&toml, |name| {
+        let value = match name {
+            "DATABASE_URL" => db.url.as_str(),
+            "LENSMETER_PUBLIC_URL" => url.as_str(),
+            "LENSMETER_SECRET" => "a secret of at least thirty-two characters",
+            "STRIPE_SECRET_KEY" => "sk_test_nobody",
+            "STRIPE_WEBHOOK_SECRET" => "whsec_nobody",
+            "STRIPE_API_BASE" => "http://127.0.0.1:9",
+            "SMTP_URL" => "smtp://127.0.0.1:9",
+            _ => return None,
+        };
+        Some(value.to_owned())
+    });
+    let mut app = App::build(config.expect("a whole configuration"), Clock::System).await.expect("the program is built");
+    app.inference.vision = Vision::with_backends(models).expect("a thread can be started");
+    change(&mut app);
+    app.jobs.inference = app.inference.clone();
+    let stop = CancellationToken::new();
+    tokio::spawn(bound.serve(app, stop.clone()));
+    Served { running: Running::Here(stop), url }
 }

@@ -1,18 +1,12 @@
 //! Bytes that are no picture, broken ones, bombs; and what cameras and designers do to good ones.
 
-use std::io::Cursor;
-
 use image::{DynamicImage, GrayImage, ImageBuffer, ImageFormat, Luma, Rgb, RgbImage, Rgba, RgbaImage};
-use lensmeter::vision::{DecodeError, DecodeLimits, Picture, decode::decode};
+use lensmeter::vision::{DecodeError, DecodeLimits, Picture, Target, decode::decode};
 
-fn encode(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
-    let mut bytes = Cursor::new(Vec::new());
-    image.into().write_to(&mut bytes, format).expect("the format takes this picture");
-    bytes.into_inner()
-}
+use super::forge::{self, Jpeg, encode};
 
 fn take(bytes: &[u8]) -> Result<Picture, DecodeError> {
-    decode(bytes, &DecodeLimits::default())
+    decode(bytes, &DecodeLimits::default(), Target::FULL)
 }
 
 fn pixel(picture: &Picture, x: u32, y: u32) -> [u8; 3] {
@@ -38,6 +32,9 @@ fn what_is_no_picture_is_refused_by_kind() {
         avif,
         b"BMW is a car maker",
         &[0; 64],
+        b"\xff\x0a a codestream",
+        b"\0\0\0\x0cjP  \r\n\x87\n",
+        b"PK\x03\x04",
     ] {
         let error = take(bytes).expect_err("no picture");
         assert!(matches!(error, DecodeError::UnsupportedMediaType { .. }), "{:?}: {error}", String::from_utf8_lossy(bytes));
@@ -135,4 +132,125 @@ fn the_cameras_rotation_is_applied() {
     assert_eq!((picture.width, picture.height), (32, 64));
     let (top, low) = (pixel(&picture, 16, 8), pixel(&picture, 16, 56));
     assert!(top[0] > 200 && low[2] > 200, "{top:?} over {low:?}");
+}
+
+#[test]
+fn the_refusal_names_the_format_and_says_what_to_send() {
+    let says = |bytes: &[u8]| take(bytes).expect_err("no picture").to_string();
+    for (bytes, words) in [
+        (&b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"[..], ["HEIC", "JPEG"]),
+        (b"\0\0\0\x1cftypmif1\0\0\0\0avifmif1miaf", ["AVIF", "convert"]),
+        (b"\0\0\0\x18ftypisom\0\0\x02\0isomiso2", ["video", "frame"]),
+        (b"%PDF-1.7", ["PDF", "page"]),
+        (b"\xef\xbb\xbf<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>", ["SVG", "PNG"]),
+        (b"<!doctype html><title>404</title>", ["HTML", "JPEG"]),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", ["JPEG XL", "convert"]),
+        (b"\xff\x4f\xff\x51", ["JPEG 2000", "convert"]),
+    ] {
+        let said = says(bytes);
+        assert!(words.iter().all(|word| said.contains(word)), "{said}");
+    }
+}
+
+#[test]
+fn cmyk_as_printers_store_it_becomes_what_they_print() {
+    // Stored inverted: 255 is no ink. All of yellow's ink, none of the others.
+    let yellow = Jpeg { colour: vec![255, 255, 0, 255], ..Jpeg::default() }.bytes();
+    let [red, green, blue] = pixel(&take(&yellow).expect("a CMYK JPEG"), 3, 3);
+    assert!(red > 250 && green > 250 && blue < 5, "{red} {green} {blue}");
+    // The same with black as YCCK: Adobe's marker says so. Luma 255, no chroma, half of black.
+    let marker = forge::segment(0xee, b"Adobe\0\x64\0\0\0\0\x02");
+    let grey = Jpeg { colour: vec![255, 128, 128, 128], before: marker, ..Jpeg::default() }.bytes();
+    let [red, green, blue] = pixel(&take(&grey).expect("a YCCK JPEG"), 3, 3);
+    assert!(red == green && green == blue && [0, 128].iter().any(|due: &u8| red.abs_diff(*due) < 4), "{red} {green} {blue}");
+}
+
+#[test]
+fn a_progressive_jpeg_is_taken() {
+    let picture = take(&Jpeg { frame: 0xc2, scans: 8, colour: vec![90, 128, 128], ..Jpeg::default() }.bytes()).expect("a JPEG");
+    assert!(pixel(&picture, 5, 5).iter().all(|value| value.abs_diff(90) < 3));
+}
+
+#[test]
+fn a_large_jpeg_is_decoded_at_the_scale_that_is_needed_and_keeps_its_size() {
+    let image = RgbImage::from_fn(1600, 800, |x, _| if x < 800 { Rgb([250, 10, 10]) } else { Rgb([10, 10, 250]) });
+    let bytes = encode(image, ImageFormat::Jpeg);
+    let at = |longer| decode(&bytes, &DecodeLimits::default(), Target { longer, shorter: 0 }).expect("a JPEG");
+    for (longer, pixels) in [(100, (200, 100)), (500, (600, 300)), (1280, (1400, 700)), (5000, (1600, 800))] {
+        let picture = at(longer);
+        assert_eq!((picture.width, picture.height), (1600, 800));
+        assert_eq!((picture.pixels_width, picture.pixels_height), pixels, "{longer}");
+        let middle = (picture.pixels_height / 2 * picture.pixels_width) as usize * 3;
+        assert!(picture.rgb[middle] > 230 && picture.rgb[middle + (picture.pixels_width as usize - 1) * 3 + 2] > 230);
+    }
+    assert_eq!(at(100).megapixels_milli(), 1280, "priced by the size as sent");
+}
+
+#[test]
+fn every_orientation_is_turned_upright_in_every_format_that_notes_it() {
+    // One bright corner, at the top left; where each orientation puts it.
+    let image = RgbImage::from_fn(32, 16, |x, y| if x < 8 && y < 8 { Rgb([255; 3]) } else { Rgb([0; 3]) });
+    let corners = [(0, 0), (1, 0), (1, 1), (0, 1), (0, 0), (1, 0), (1, 1), (0, 1)];
+    for (note, (right, low)) in (1u16..).zip(corners) {
+        let exif = forge::exif(note);
+        let jpeg = encode(image.clone(), ImageFormat::Jpeg);
+        let jpeg = [&jpeg[..2], &forge::segment(0xe1, &[b"Exif\0\0", &exif[..]].concat()), &jpeg[2..]].concat();
+        let png = encode(image.clone(), ImageFormat::Png);
+        let png = [&png[..33], &forge::chunk(b"eXIf", &exif), &png[33..]].concat();
+        let stream = forge::stream_of(&encode(image.clone(), ImageFormat::WebP));
+        let webp = forge::webp(&[forge::vp8x(8, 32, 16), stream, forge::riff_chunk(b"EXIF", &exif)]);
+        let tiff = forge::tiff(32, 16, 3, image.as_raw(), &[(274, 3, 1, note.into())]);
+        for (name, bytes) in [("JPEG", jpeg), ("PNG", png), ("WebP", webp), ("TIFF", tiff)] {
+            let picture = take(&bytes).unwrap_or_else(|error| panic!("{name}, {note}: {error}"));
+            let (width, height) = if note < 5 { (32, 16) } else { (16, 32) };
+            assert_eq!((picture.width, picture.height), (width, height), "{name}, {note}");
+            let bright = pixel(&picture, right * (width - 6) + 3 * (1 - right), low * (height - 6) + 3 * (1 - low));
+            assert!(bright[0] > 200, "{name}, {note}: {bright:?}");
+        }
+    }
+}
+
+#[test]
+fn of_an_animation_the_first_frame_is_taken_on_its_canvas() {
+    let picture = take(&forge::gif((6, 4), &[(2, 1, 3, 2), (0, 0, 6, 4)], false)).expect("a GIF");
+    assert_eq!((picture.width, picture.height), (6, 4));
+    assert_eq!((pixel(&picture, 0, 0), pixel(&picture, 2, 1), pixel(&picture, 4, 2)), ([255; 3], [255, 0, 0], [255, 0, 0]));
+    let clear = take(&forge::gif((2, 2), &[(0, 0, 2, 2)], true)).expect("a GIF");
+    assert_eq!(pixel(&clear, 1, 1), [255; 3], "what is transparent shows white");
+}
+
+#[test]
+fn palettes_few_bits_and_grey_with_alpha_are_taken() {
+    let png = |kind: [u8; 5], chunks: Vec<u8>, rows: &[u8]| {
+        take(&forge::png(&[forge::header(2, 2, kind), chunks, forge::chunk(b"IDAT", &forge::zlib(rows)), forge::chunk(b"IEND", &[])]))
+            .expect("a PNG")
+    };
+    let palette = [forge::chunk(b"PLTE", &[9, 8, 7, 200, 100, 50]), forge::chunk(b"tRNS", &[255, 0])].concat();
+    let picture = png([1, 3, 0, 0, 0], palette, &[0, 0b0100_0000, 0, 0b1000_0000]);
+    assert_eq!((pixel(&picture, 0, 0), pixel(&picture, 1, 0)), ([9, 8, 7], [255; 3]));
+    let picture = png([1, 0, 0, 0, 0], vec![], &[0, 0b0100_0000, 0, 0b1000_0000]);
+    assert_eq!((pixel(&picture, 0, 0), pixel(&picture, 1, 0)), ([0; 3], [255; 3]));
+    let picture = png([16, 4, 0, 0, 0], vec![], &[0, 10, 0, 255, 255, 20, 0, 0, 0, 0, 30, 0, 255, 255, 40, 0, 255, 255]);
+    assert_eq!((pixel(&picture, 0, 0), pixel(&picture, 1, 0), pixel(&picture, 1, 1)), ([10; 3], [255; 3], [40; 3]));
+}
+
+#[test]
+fn bitmaps_from_the_top_and_in_runs_are_taken() {
+    let rows = [[1, 2, 3, 0], [40, 50, 60, 0]].concat();
+    let top = take(&forge::bmp(1, -2, 24, 0, &rows)).expect("a BMP");
+    assert_eq!((pixel(&top, 0, 0), pixel(&top, 0, 1)), ([3, 2, 1], [60, 50, 40]));
+    let palette = (0..=255u8).flat_map(|value| [value, value, value, 0]).collect::<Vec<_>>();
+    let runs = take(&forge::bmp(4, 1, 8, 1, &[&palette[..], &[3, 70, 1, 90, 0, 1]].concat())).expect("a BMP");
+    assert_eq!((pixel(&runs, 2, 0), pixel(&runs, 3, 0)), ([70; 3], [90; 3]));
+}
+
+#[test]
+fn tiffs_in_ink_and_in_sixteen_bits_are_taken_and_floating_points_are_not() {
+    let ink = take(&forge::tiff(1, 1, 4, &[0, 0, 255, 0], &[])).expect("a CMYK TIFF");
+    assert_eq!(pixel(&ink, 0, 0), [255, 255, 0]);
+    let deep: ImageBuffer<Rgb<u16>, Vec<u16>> = ImageBuffer::from_pixel(3, 3, Rgb([0xffff, 0x8080, 0]));
+    assert_eq!(pixel(&take(&encode(deep, ImageFormat::Tiff)).expect("a TIFF"), 1, 1), [255, 128, 0]);
+    let real = image::Rgb32FImage::from_pixel(2, 2, Rgb([0.5, 0.5, 0.5]));
+    let error = take(&encode(DynamicImage::from(real), ImageFormat::Tiff)).expect_err("refused");
+    assert!(matches!(&error, DecodeError::Undecodable(why) if why.contains("floating-point")), "{error}");
 }

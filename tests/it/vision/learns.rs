@@ -6,10 +6,12 @@ use lensmeter::vision::{
         augment::augment,
         dice::Dice,
         feed::Sample,
-        fonts::{FontBook, Split},
+        fonts::Split,
         loss::{Batch, loss},
+        material::Material,
         optimizer::Optimizer,
         scene,
+        sheet::CLASSES,
         targets::targets,
     },
 };
@@ -19,7 +21,7 @@ const SIDE: u32 = 192;
 
 #[test]
 fn one_batch_is_learnt_by_heart() {
-    let Ok(fonts) = FontBook::open("/usr/share/fonts".as_ref(), Split::Train) else {
+    let Ok(fonts) = Material::open("/usr/share/fonts".as_ref(), Split::Train) else {
         eprintln!("skipped: no fonts on this machine to draw a batch with");
         return;
     };
@@ -30,7 +32,7 @@ fn one_batch_is_learnt_by_heart() {
     let batch = Batch::new(&(1..5).map(sample).collect::<Vec<_>>(), SIDE);
     tch::manual_seed(3);
     let store = VarStore::new(Device::Cpu);
-    let network = Elements::new(&store.root(), 4);
+    let network = Elements::new(&store.root(), CLASSES.len());
     let mut optimizer = Optimizer::new(&store);
     let mut losses = Vec::new();
     for _ in 0..30 {
@@ -44,7 +46,7 @@ fn one_batch_is_learnt_by_heart() {
 
 #[test]
 fn equal_seeds_draw_equal_scenes() {
-    let Ok(fonts) = FontBook::open("/usr/share/fonts".as_ref(), Split::Train) else {
+    let Ok(fonts) = Material::open("/usr/share/fonts".as_ref(), Split::Train) else {
         eprintln!("skipped: no fonts on this machine to draw with");
         return;
     };

@@ -1,8 +1,17 @@
-//! The vision room through its public API: hostile bytes, the queue, and the shipped model on pictures that it never saw.
+//! The vision room through its public API: hostile bytes, queues, versions and routes, and the shipped model on pictures
+//! that it never saw.
 
+mod architectures;
 mod batcher;
+mod cache;
 mod decode;
 mod elements;
+mod forge;
+mod hostile;
 mod learns;
+mod parity;
 mod registry;
+mod reload;
 mod sample;
+mod serving;
+mod stage;

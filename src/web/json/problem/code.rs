@@ -51,6 +51,8 @@ codes! {
         "Use a key with the scope that the detail names, or make one under Keys in the portal.";
     IpNotAllowed "ip_not_allowed" FORBIDDEN "The key may not be used from this address."
         "Call from an address on the key's allow-list, or change the list under Keys in the portal.";
+    ModelNotAllowed "model_not_allowed" FORBIDDEN "The key may not use this model."
+        "Ask for a model on the key's list, or change the list under Keys in the portal.";
     AccountSuspended "account_suspended" FORBIDDEN "The account is suspended."
         "Pay the open invoice under Invoices in the portal; service resumes with the payment.";
     NotInPlan "not_in_plan" FORBIDDEN "The account's plan does not include this."
@@ -63,8 +65,14 @@ codes! {
         "The API reference lists the methods of every path.";
     IdempotencyConflict "idempotency_conflict" CONFLICT "A request with this Idempotency-Key is still running."
         "Wait a moment and send the same request again: you will get the stored answer, free of charge.";
+    PriceChanged "price_changed" CONFLICT "The price rose after the job was submitted."
+        "Submit it again to have it run at the present price. Nothing was charged.";
     TooManyKeys "too_many_keys" CONFLICT "The account has as many keys as it may have."
         "Revoke a key that is not used any more, then make the new one.";
+    KeyInactive "key_inactive" CONFLICT "The key is revoked or expired."
+        "It never works again, whatever is changed on it: make a new one.";
+    TooManySecrets "too_many_secrets" CONFLICT "The key has as many old secrets as it may have."
+        "Wait until one of them has run out, or rotate with `overlap` 0, which ends all old secrets at once.";
     LiveAccount "live_account" CONFLICT "The account is in live mode."
         "Only a test-mode account has a clock that can be moved: time is real where money is.";
     ImageTooLarge "image_too_large" PAYLOAD_TOO_LARGE "The image is too large."
@@ -75,8 +83,8 @@ codes! {
         "For images send multipart/form-data with a field `image`, the raw bytes as image/jpeg, image/png or image/webp, or JSON. Everywhere else send application/json.";
     UndecodableImage "undecodable_image" UNPROCESSABLE_ENTITY "The image cannot be decoded."
         "Open the file in a viewer: it is empty, cut short or not an image. Send JPEG, PNG, WebP, GIF, BMP or TIFF. Nothing was charged.";
-    UrlImagesNotEnabled "url_images_not_enabled" UNPROCESSABLE_ENTITY "Images by URL are not enabled yet."
-        "Send the image itself: as multipart, as the raw body, or as base64 in JSON.";
+    ImageFetchFailed "image_fetch_failed" UNPROCESSABLE_ENTITY "The image cannot be fetched from its URL."
+        "Give an https URL that anyone on the internet can open without logging in, and that answers with the image in a few seconds; or send the image itself. Nothing was charged.";
     UnknownField "unknown_field" UNPROCESSABLE_ENTITY "The request has a field that this route does not know."
         "Check the spelling of the field that `errors` names: nothing is ignored silently.";
     MissingField "missing_field" UNPROCESSABLE_ENTITY "A field that is needed is missing."
@@ -87,6 +95,8 @@ codes! {
         "Use a fresh key for every new request, and the same key only to repeat the very same one.";
     RateLimited "rate_limited" TOO_MANY_REQUESTS "Too many requests."
         "Wait for as many seconds as `Retry-After` says, then go on at a slower pace. Nothing was charged.";
+    TooManyJobs "too_many_jobs" TOO_MANY_REQUESTS "The account has as many unfinished jobs as it may have."
+        "Wait until some have ended, or cancel some, then submit this one again. Nothing was charged.";
     Internal "internal" INTERNAL_SERVER_ERROR "Something went wrong on our side."
         "Try again; if it stays, tell support the request id. Nothing was charged.";
     Overloaded "overloaded" SERVICE_UNAVAILABLE "The service is at its limit right now."

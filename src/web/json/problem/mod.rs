@@ -30,6 +30,8 @@ pub struct Problem {
     pub detail: String,
     pub errors: Vec<FieldError>,
     pub retry_after: Option<Duration>,
+    /// Which limit was exceeded, of those that the header `RateLimit-Policy` names.
+    pub policy: Option<&'static str>,
 }
 
 /// What is wrong with one field.
@@ -61,12 +63,16 @@ pub struct Document {
     pub request_id: String,
     /// One entry per field that is wrong.
     pub errors: Vec<FieldError>,
+    /// Of `rate_limited`: which limits were exceeded, as the header `RateLimit-Policy` names them.
+    #[oai(rename = "violated-policies", skip_serializing_if_is_none)]
+    #[serde(rename = "violated-policies", skip_serializing_if = "Option::is_none")]
+    pub violated_policies: Option<Vec<String>>,
 }
 
 impl Problem {
     /// A problem with its own sentence.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), errors: Vec::new(), retry_after: None }
+        Self { code, detail: detail.into(), errors: Vec::new(), retry_after: None, policy: None }
     }
 
     /// A problem that the general advice of its code says enough about.
@@ -102,6 +108,7 @@ impl Problem {
             code: about.code.to_owned(),
             request_id: request_id.to_owned(),
             errors: self.errors.clone(),
+            violated_policies: self.policy.map(|policy| vec![policy.to_owned()]),
         }
     }
 

@@ -26,11 +26,19 @@ impl From<InferenceError> for Problem {
             InferenceError::UnsupportedMediaType(_) => Self::new(Code::UnsupportedMediaType, format!("{}.", capital(&text))),
             InferenceError::Undecodable(_) => said(Code::UndecodableImage),
             InferenceError::UnknownModel(_) => said(Code::UnknownModel),
+            InferenceError::InvalidOption { option, expected } => Self::field(Code::InvalidField, option, expected),
+            InferenceError::FetchFailed(_) => said(Code::ImageFetchFailed),
             InferenceError::NotInPlan(_) => said(Code::NotInPlan),
             InferenceError::InsufficientCredit { .. } => said(Code::InsufficientCredit),
+            InferenceError::SpendCapReached { .. } => said(Code::SpendCapReached),
             InferenceError::Suspended => Self::plain(Code::AccountSuspended),
-            InferenceError::RateLimited { retry_after } => said(Code::RateLimited).retry_after(retry_after),
-            InferenceError::Overloaded => Self::plain(Code::Overloaded),
+            InferenceError::KeyRevoked => said(Code::InvalidKey),
+            InferenceError::PriceChanged => said(Code::PriceChanged),
+            InferenceError::RateLimited { retry_after, policy } => {
+                Self { policy: Some(policy), ..said(Code::RateLimited).retry_after(retry_after) }
+            }
+            InferenceError::ModelNotAllowed(_) => said(Code::ModelNotAllowed),
+            InferenceError::Overloaded { retry_after } => Self::plain(Code::Overloaded).retry_after(retry_after),
             InferenceError::Unavailable(_) => said(Code::Unavailable),
             InferenceError::Deadline => Self::plain(Code::Deadline),
             InferenceError::IdempotencyConflict => Self::plain(Code::IdempotencyConflict),

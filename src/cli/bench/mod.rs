@@ -1,0 +1,41 @@
+//! `lensmeter bench`: what we claim about speed, measured beside what it is compared with, in one run on one machine.
+
+mod floor;
+mod house;
+mod load;
+mod metering;
+mod peer;
+mod vision;
+mod wrk;
+
+use clap::Subcommand;
+
+/// Options of `lensmeter bench`.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    subject: Subject,
+}
+
+#[derive(Subcommand)]
+enum Subject {
+    /// JPEG over HTTP to a classification, metered: against the bare forward loop, LitServe and FastAPI
+    Vision(vision::Args),
+    /// A metered call against an unmetered one, a transaction per request, and FastAPI with SQLite
+    Metering(metering::Args),
+    /// Serve the unmetered route that `metering` compares with
+    #[command(hide = true)]
+    Floor(floor::Args),
+}
+
+/// Measures and prints tables in Markdown.
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    if cfg!(debug_assertions) {
+        eprintln!("This is a development build; figures worth keeping come from `make bench`, which builds with --release.");
+    }
+    match args.subject {
+        Subject::Vision(args) => vision::run(args).await,
+        Subject::Metering(args) => metering::run(args).await,
+        Subject::Floor(args) => floor::run(args).await,
+    }
+}

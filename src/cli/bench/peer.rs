@@ -1,0 +1,81 @@
+//! A server that we are compared with: a script of `scripts/peers/` in its own process.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+
+/// A running peer; killed when dropped.
+pub struct Peer {
+    child: Child,
+    pub url: String,
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // SIGTERM first: LitServe's workers are children of their own, and end with their parent only when it is asked.
+        drop(Command::new("kill").arg(self.child.id().to_string()).status());
+        std::thread::sleep(Duration::from_millis(500));
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// The Python that has the peers' packages.
+fn python() -> String {
+    std::env::var("LENSMETER_PYTHON").unwrap_or_else(|_| "python3".into())
+}
+
+/// Runs a script to its end.
+///
+/// # Errors
+/// With what the script said when it failed: most often that a package is missing.
+pub fn script(name: &str, argument: &Path) -> anyhow::Result<()> {
+    let output = Command::new(python()).arg(Path::new("scripts/peers").join(name)).arg(argument).output();
+    let output = output.with_context(|| format!("{} does not start", python()))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("{name}: {}", said.lines().last().unwrap_or("failed without a word"));
+    }
+    Ok(())
+}
+
+/// Starts a serving script and waits until its `/health` answers.
+///
+/// # Errors
+/// When it ends or is not ready within a minute.
+pub async fn serve(name: &str, model: &Path) -> anyhow::Result<Peer> {
+    let port = free_port()?;
+    let command = Command::new(python())
+        .arg(Path::new("scripts/peers").join(name))
+        .arg(model)
+        .arg(port.to_string())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let mut peer =
+        Peer { child: command.with_context(|| format!("{} does not start", python()))?, url: format!("http://127.0.0.1:{port}") };
+    ready(&format!("{}/health", peer.url), || Ok(peer.child.try_wait()?.is_some())).await.with_context(|| name.to_owned())?;
+    Ok(peer)
+}
+
+/// A port that nobody listens on now.
+pub fn free_port() -> anyhow::Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// Waits for a 200, at most a minute, as long as the process has not ended.
+pub async fn ready(url: &str, mut ended: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    for _ in 0..600 {
+        if ended()? {
+            bail!("it ended before it was ready (is a package missing? see scripts/peers/README.md)");
+        }
+        if client.get(url).send().await.is_ok_and(|answer| answer.status().is_success()) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    bail!("it was not ready within a minute")
+}
