@@ -64,7 +64,7 @@ impl App {
             metering,
             allowances: Allowances::default(),
             deadline: run::DEADLINE,
-            allow_private_urls: config.server.allow_private_urls,
+            allow_private_images: config.vision.allow_private_images,
         };
         let jobs = Jobs {
             inference: inference.clone(),

@@ -31,5 +31,5 @@ pub struct Inference {
     /// How long a call may take from its admission to the end of inference.
     pub deadline: Duration,
     /// Images may be fetched from this machine's own network. For development only.
-    pub allow_private_urls: bool,
+    pub allow_private_images: bool,
 }

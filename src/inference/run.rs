@@ -136,7 +136,7 @@ async fn picture(
         ImageSource::Bytes(bytes) => (bytes.clone(), None),
         ImageSource::Url(url) => {
             let started = Instant::now();
-            (fetch::fetch(url, inference.allow_private_urls, deadline).await?, Some(started.elapsed()))
+            (fetch::fetch(url, inference.allow_private_images, deadline).await?, Some(started.elapsed()))
         }
     };
     Ok((inference.vision.decode(route, bytes).await?, fetch))

@@ -1,5 +1,5 @@
-//! Work for the CPU beside the device: decoding, scaling, reading maps. At most as many at once as there are cores, and
-//! a few for each core that wait: a crowd is refused before it fills the memory with pictures.
+//! Work for the CPU beside the device: decoding, scaling, reading maps. At most as many at once as there are cores, so that
+//! as many pictures are unpacked at a time; what waits still has its file, and only so much may wait.
 
 use std::sync::{
     Arc,
@@ -8,8 +8,9 @@ use std::sync::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Pieces of work that may wait for each core before new ones are refused.
-const WAITING: usize = 4;
+/// Pieces of work that may wait for each core before new ones are refused: about a second of small pictures. Fewer would
+/// refuse five hundred customers who all ask for an answer that is kept.
+const WAITING: usize = 256;
 
 /// The pool; clones share it.
 #[derive(Clone, Debug)]

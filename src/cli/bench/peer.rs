@@ -1,5 +1,6 @@
 //! A server that we are compared with: a script of `scripts/peers/` in its own process.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -14,10 +15,8 @@ pub struct Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        // SIGTERM first: LitServe's workers are children of their own, and end with their parent only when it is asked.
-        drop(Command::new("kill").arg(self.child.id().to_string()).status());
-        std::thread::sleep(Duration::from_millis(500));
-        drop(self.child.kill());
+        // The whole group: LitServe's workers are processes of their own, and outlive a parent that is killed.
+        drop(Command::new("kill").args(["-KILL", "--", &format!("-{}", self.child.id())]).status());
         drop(self.child.wait());
     }
 }
@@ -53,6 +52,7 @@ pub async fn serve(name: &str, model: &Path) -> anyhow::Result<Peer> {
         .arg(port.to_string())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
+        .process_group(0)
         .spawn();
     let mut peer =
         Peer { child: command.with_context(|| format!("{} does not start", python()))?, url: format!("http://127.0.0.1:{port}") };

@@ -70,6 +70,9 @@ pub struct Vision {
     pub cache_seconds: u32,
     /// How often the folder of models is looked at; 0: only when the operator asks for it.
     pub poll_seconds: u32,
+    /// Lets the URLs of images lead into this machine's own network. Apart from `server.allow_private_urls`, because whoever
+    /// calls the API sees what a server inside answers to a fetch.
+    pub allow_private_images: bool,
 }
 
 impl Default for Vision {
@@ -83,6 +86,7 @@ impl Default for Vision {
             cache_mb: 64,
             cache_seconds: 3600,
             poll_seconds: 5,
+            allow_private_images: false,
         }
     }
 }

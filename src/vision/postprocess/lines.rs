@@ -90,15 +90,43 @@ impl Lines {
         found
     }
 
+    /// The number of the core at a point, if its ends lie at least `tilt` pixels off the level of one another.
+    #[must_use]
+    pub fn tilted(&self, [x, y]: [f32; 2], tilt: f32) -> Option<usize> {
+        let number = self.number(x, y)?;
+        let line = &self.lines[number];
+        let (sin, cos) = line.angle.sin_cos();
+        (line.long(line.high) * sin.abs().min(cos.abs()) >= tilt).then_some(number)
+    }
+
+    /// Whether the print about a box runs level, or upright, to three degrees: by the nearest core long enough to tell.
+    #[must_use]
+    pub fn level(&self, [x0, y0, x1, y1]: [f32; 4]) -> bool {
+        let (x, y) = ((x0 + x1) / 2., (y0 + y1) / 2.);
+        let far = |line: &Line| {
+            let (sin, cos) = line.angle.sin_cos();
+            let (dx, dy) = (x - line.middle[0], y - line.middle[1]);
+            let along = ((dx * cos + dy * sin).abs() - line.core / 2.).max(0.);
+            along.hypot(dy * cos - dx * sin)
+        };
+        let long = self.lines.iter().filter(|line| line.core > 24. && line.core > line.high * 1.5);
+        let nearest = long.map(|line| (far(line), line)).min_by(|a, b| a.0.total_cmp(&b.0));
+        nearest.is_none_or(|(_, line)| line.angle.sin().abs().min(line.angle.cos().abs()) < 0.055)
+    }
+
     /// The core at a point of the frame, or within a cell of it.
     #[must_use]
     pub fn at(&self, x: f32, y: f32) -> Option<&Line> {
+        self.number(x, y).map(|number| &self.lines[number])
+    }
+
+    fn number(&self, x: f32, y: f32) -> Option<usize> {
         let rows = self.labels.len() / self.columns.max(1);
         let (cx, cy) = ((x / STRIDE) as i64, (y / STRIDE) as i64);
         let near = [(0, 0), (0, -1), (0, 1), (-1, 0), (1, 0)].into_iter().map(|(dx, dy)| (cx + dx, cy + dy));
         let inside = |&(x, y): &(i64, i64)| x >= 0 && y >= 0 && x < self.columns as i64 && y < rows as i64;
         let mut labels = near.filter(inside).map(|(x, y)| self.labels[y as usize * self.columns + x as usize]);
-        labels.find(|&label| label != NONE).map(|label| &self.lines[label as usize])
+        labels.find(|&label| label != NONE).map(|label| label as usize)
     }
 }
 

@@ -65,9 +65,9 @@ pub fn suppress<T: Clone>(items: &[T], clash: impl Fn(&T, &T) -> bool) -> Vec<T>
 /// Moves each side of a kept box to the mean of what the overlapping candidates say of it. The cells near an edge know
 /// it best: weight = score² / (distance of the cell to that edge + 8)².
 #[must_use]
-pub fn vote(kept: &Candidate, all: &[Candidate]) -> Candidate {
+pub fn vote<'a>(kept: &Candidate, all: impl Iterator<Item = &'a Candidate>) -> Candidate {
     let mut sums = [(0f32, 0f32); 4];
-    for other in all.iter().filter(|other| overlap(kept.rect, other.rect).0 > 0.4) {
+    for other in all.filter(|other| overlap(kept.rect, other.rect).0 > 0.4) {
         for (side, sum) in sums.iter_mut().enumerate() {
             let distance = (other.cell[side % 2] - other.rect[side]).abs() + 8.;
             let weight = (other.score / distance).powi(2);
@@ -142,7 +142,7 @@ mod tests {
     fn a_near_cell_outvotes_a_far_one() {
         let far = Candidate { class: 0, score: 0.9, rect: [10., 0., 300., 16.], cell: [150., 8.] };
         let near = Candidate { class: 0, score: 0.9, rect: [0., 0., 280., 16.], cell: [12., 8.] };
-        let voted = vote(&far, &[far, near]);
+        let voted = vote(&far, [far, near].iter());
         assert!(voted.rect[0] < 1., "the left edge is where the near cell sees it: {}", voted.rect[0]);
         assert!(voted.rect[2] > 290., "the right edge is where the far cell sees it: {}", voted.rect[2]);
     }

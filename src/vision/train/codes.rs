@@ -157,3 +157,16 @@ pub fn draw_bars(canvas: &mut Canvas, code: &Modules, look: &Look, [module, tall
     }
     swap([quiet, margin, quiet + long, margin + tall])
 }
+
+/// Lengthens the guard bars of an EAN by `more` pixels below its box, into the row of its digits; other codes have none.
+pub fn draw_guards(canvas: &mut Canvas, code: &Modules, look: &Look, module: f32, [left, _, _, low]: Rect, more: f32) {
+    let columns: &[usize] = match code.columns {
+        95 => &[0, 2, 46, 48, 92, 94],
+        67 => &[0, 2, 32, 34, 64, 66],
+        _ => &[],
+    };
+    for column in columns {
+        let x = left + *column as f32 * module;
+        canvas.fill([x, low, x + module, low + more], look.dark, 1.);
+    }
+}

@@ -8,9 +8,10 @@ use super::{
 
 type Decoy = fn(&mut Canvas, &mut Dice, Rect, Ink);
 
-const DECOYS: [Decoy; 11] = [
+const DECOYS: [Decoy; 15] = [
     hatching,
     checkers,
+    dashes,
     dashes,
     frame,
     columns,
@@ -22,6 +23,9 @@ const DECOYS: [Decoy; 11] = [
         icon(canvas, dice, x0, y0, (x1 - x0).min(y1 - y0), ink);
     },
     scribble,
+    noise,
+    noise,
+    bullseye,
 ];
 
 /// Draws one of them inside `rect`.
@@ -51,16 +55,58 @@ fn checkers(canvas: &mut Canvas, dice: &mut Dice, [x0, y0, x1, y1]: Rect, ink: I
     }
 }
 
-/// A dashed rule.
+/// Modules set at random, without the borders or the patterns that a code has; often mirrored, as sprites are.
+fn noise(canvas: &mut Canvas, dice: &mut Dice, [x0, y0, x1, y1]: Rect, ink: Ink) {
+    let side = (x1 - x0).min(y1 - y0).min(260.);
+    let cell = dice.log(2., 14.).min(side / 5.);
+    let (n, share, mirrored) = ((side / cell) as i32, dice.float(0.25, 0.65), dice.chance(0.4));
+    for row in 0..n {
+        let line: Vec<bool> = (0..n).map(|_| dice.chance(share)).collect();
+        for column in 0..n {
+            let from = if mirrored && column * 2 >= n { n - 1 - column } else { column };
+            if line[from as usize] {
+                let (x, y) = (x0 + column as f32 * cell, y0 + row as f32 * cell);
+                canvas.fill([x, y, x + cell, y + cell], ink, 1.);
+            }
+        }
+    }
+}
+
+/// Squares in squares among random modules: a code of another kind, or a target.
+fn bullseye(canvas: &mut Canvas, dice: &mut Dice, rect: Rect, ink: Ink) {
+    let [x0, y0, x1, y1] = rect;
+    let side = (x1 - x0).min(y1 - y0).min(200.);
+    if dice.chance(0.6) {
+        noise(canvas, dice, [x0, y0, x0 + side, y0 + side], ink);
+    }
+    let (cx, cy, cell) = (x0 + side / 2., y0 + side / 2., (side / 22.).max(1.));
+    let ground = canvas.at(x0 - 2., y0 - 2.);
+    for ring in (0..6).rev() {
+        let half = (ring as f32 + 0.5) * cell;
+        canvas.fill([cx - half, cy - half, cx + half, cy + half], if ring % 2 == 0 { ink } else { ground }, 1.);
+    }
+}
+
+/// A dashed rule, across or down.
 fn dashes(canvas: &mut Canvas, dice: &mut Dice, [x0, y0, x1, y1]: Rect, ink: Ink) {
     let dash = dice.float(3., 14.);
     let gap = dash * dice.float(0.5, 1.5);
+    if dice.chance(0.5) {
+        let (thick, mut y) = (dice.float(1., 5.), y0);
+        while y < y1 {
+            canvas.fill([x0, y, x0 + thick, (y + dash).min(y1)], ink, 1.);
+            y += dash + gap;
+        }
+        return;
+    }
     canvas.rule([x0, x1, (y0 + y1) / 2.], dice.float(1., 5.), [dash, gap], ink);
 }
 
-/// An empty box.
-fn frame(canvas: &mut Canvas, dice: &mut Dice, rect: Rect, ink: Ink) {
-    canvas.frame(rect, dice.float(1., 3.), ink);
+/// An empty box; never one that could be ticked.
+fn frame(canvas: &mut Canvas, dice: &mut Dice, [x0, y0, x1, y1]: Rect, ink: Ink) {
+    let small = (x1 - x0).min(y1 - y0) < 60.;
+    let x1 = if small { x1.max(x0 + (y1 - y0) * 1.6) } else { x1 };
+    canvas.frame([x0, y0, x1, y1], dice.float(1., 3.), ink);
 }
 
 /// Columns of a chart.
@@ -133,9 +179,9 @@ pub fn icon(canvas: &mut Canvas, dice: &mut Dice, x: f32, y: f32, side: f32, ink
             canvas.fill([x, y, x + side, y + thick], ink, 1.);
         }),
         2 => {
-            canvas.rounded([x, y, x + side, y + side], side * 0.2, ink, 1.);
-            canvas.stroke([x + side * 0.2, y + side * 0.5], [x + side * 0.45, y + side * 0.75], thick, [255; 3], 1.);
-            canvas.stroke([x + side * 0.45, y + side * 0.75], [x + side * 0.8, y + side * 0.25], thick, [255; 3], 1.);
+            canvas.disc(x + side / 2., y + side / 2., side / 2., ink, 1.);
+            canvas.stroke([x + side * 0.25, y + side * 0.5], [x + side * 0.45, y + side * 0.7], thick, [255; 3], 1.);
+            canvas.stroke([x + side * 0.45, y + side * 0.7], [x + side * 0.75, y + side * 0.3], thick, [255; 3], 1.);
         }
         3 => {
             canvas.stroke([x, y], [x + side, y + side], thick, ink, 1.);
@@ -145,6 +191,10 @@ pub fn icon(canvas: &mut Canvas, dice: &mut Dice, x: f32, y: f32, side: f32, ink
             let points = [[x + side / 2., y], [x + side, y + side * 0.5], [x + side / 2., y + side], [x, y + side * 0.5]];
             (0..4).for_each(|i| canvas.stroke(points[i], points[(i + 1) % 4], thick, ink, 1.));
         }
-        _ => canvas.frame([x, y, x + side, y + side], thick, ink),
+        _ => {
+            canvas.frame([x, y + side * 0.2, x + side, y + side * 0.8], thick, ink);
+            canvas.stroke([x, y + side * 0.2], [x + side / 2., y + side * 0.55], thick, ink, 1.);
+            canvas.stroke([x + side, y + side * 0.2], [x + side / 2., y + side * 0.55], thick, ink, 1.);
+        }
     }
 }

@@ -1,11 +1,15 @@
-//! Measures a detector on scenes drawn with fonts that training never saw.
+//! Measures a detector on scenes drawn with fonts, and with encoders, that training never saw.
 
-use std::{fmt::Write, path::Path};
+use std::{
+    fmt::Write,
+    path::{Path, PathBuf},
+};
 
 use super::{
     augment::augment,
     dice::Dice,
-    fonts::{FontBook, NoFonts, Split},
+    fonts::{NoFonts, Split},
+    material::Material,
     scene::{self, Scene},
     score::{Score, truths},
 };
@@ -37,12 +41,13 @@ pub struct Report {
 /// # Errors
 /// When no held-out fonts are installed, or the backend fails.
 pub fn held_out(backend: &mut dyn Backend, model: &ModelInfo, fonts: &Path, count: u64) -> Result<Report, EvalError> {
-    let fonts = FontBook::open(fonts, Split::Eval)?;
-    let scenes = (0..count).map(|i| {
-        let whole = scene::draw(&fonts, FIRST + i, 768);
-        augment(&whole, &mut Dice::new(FIRST + i), SIDE)
-    });
-    measure(backend, model, scenes)
+    let material = Material::open(fonts, Split::Eval)?;
+    measure(backend, model, scenes(&material, FIRST, count))
+}
+
+/// Scenes cut, turned and lit as in training, numbered from `first`.
+pub fn scenes(material: &Material, first: u64, count: u64) -> impl Iterator<Item = Scene> {
+    (first..first + count).map(move |number| augment(&scene::draw(material, number, 768), &mut Dice::new(number), SIDE))
 }
 
 /// Why there is no report.
@@ -51,6 +56,9 @@ pub enum EvalError {
     /// No held-out fonts.
     #[error(transparent)]
     Fonts(#[from] NoFonts),
+    /// A page could not be read.
+    #[error("{0}: {1}")]
+    Page(PathBuf, String),
     /// The device failed.
     #[error("inference failed: {0}")]
     Backend(String),
@@ -78,7 +86,7 @@ pub fn measure(backend: &mut dyn Backend, model: &ModelInfo, scenes: impl Iterat
 /// Everything on a picture down to confidence 0.05, through the same steps as a served call.
 fn detect_all(backend: &mut dyn Backend, model: &ModelInfo, scene: Scene) -> Result<Vec<Detection>, EvalError> {
     let (width, height) = scene.image.dimensions();
-    let picture = Picture { width, height, rgb: scene.image.into_raw().into(), decode: std::time::Duration::ZERO };
+    let picture = Picture::new(width, height, scene.image.into_raw());
     let prepared = prepare(&picture, &model.input);
     let outputs = backend.run(std::slice::from_ref(&prepared.frame)).map_err(EvalError::Backend)?;
     let Some(Output::Maps(maps)) = outputs.first() else { return Err(EvalError::Backend("no maps".into())) };

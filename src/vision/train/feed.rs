@@ -9,7 +9,7 @@ use std::sync::{
 use super::{
     augment::augment,
     dice::Dice,
-    fonts::FontBook,
+    material::Material,
     scene::{self, Scene},
     targets::{Targets, targets},
 };
@@ -42,17 +42,17 @@ pub struct FeedOptions {
 
 /// Starts the threads; they stop when the receiver is dropped. Scenes are numbered from `first`.
 #[must_use]
-pub fn start(fonts: &Arc<FontBook>, options: FeedOptions, first: u64) -> Receiver<Vec<Sample>> {
+pub fn start(material: &Arc<Material>, options: FeedOptions, first: u64) -> Receiver<Vec<Sample>> {
     let (sender, receiver) = sync_channel(4);
     let number = Arc::new(AtomicU64::new(first));
     for _ in 0..options.threads {
-        let (fonts, sender, number) = (Arc::clone(fonts), sender.clone(), Arc::clone(&number));
-        std::thread::spawn(move || produce(&fonts, options, &number, &sender));
+        let (material, sender, number) = (Arc::clone(material), sender.clone(), Arc::clone(&number));
+        std::thread::spawn(move || produce(&material, options, &number, &sender));
     }
     receiver
 }
 
-fn produce(fonts: &FontBook, options: FeedOptions, number: &AtomicU64, sender: &SyncSender<Vec<Sample>>) {
+fn produce(material: &Material, options: FeedOptions, number: &AtomicU64, sender: &SyncSender<Vec<Sample>>) {
     let next = || number.fetch_add(1, Ordering::Relaxed);
     let mut dice = Dice::new(next() ^ 0x5eed_0000_0000);
     let mut pool: Vec<Scene> = Vec::new();
@@ -61,7 +61,7 @@ fn produce(fonts: &FontBook, options: FeedOptions, number: &AtomicU64, sender: &
             let drawn = turn * options.batch as u64 + i as u64;
             // The pool fills quickly at first, then one scene in it is replaced every `reuse` crops.
             if pool.len() < options.batch.max(16) || drawn.is_multiple_of(options.reuse) {
-                let fresh = scene::draw(fonts, next(), options.scene);
+                let fresh = scene::draw(material, next(), options.scene);
                 if pool.len() < options.pool {
                     pool.push(fresh);
                 } else {

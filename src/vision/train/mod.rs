@@ -1,11 +1,14 @@
 //! Draws training pictures, trains the detector on them and measures it.
 //!
-//! Read in this order: `words`, `fonts`, `text`, `codes`, `backdrop`, `decoys` draw; `sheet`, `layouts`, `scene` compose;
-//! `augment`, `targets`, `feed` make batches; `loss`, `optimizer`, `run` train; `score`, `eval` measure; `curve` shows.
+//! Read in this order: `words`, `fonts`, `text`, `codes`, `foreign`, `material`, `checkboxes`, `backdrop`, `decoys` draw;
+//! `sheet`, `layouts`, `scene`, `photo` compose; `augment`, `targets`, `feed` make batches; `loss`, `optimizer`, `run` train;
+//! `score`, `eval`, `pages` measure; `calibrate` settles confidences; `curve` shows.
 
 pub mod augment;
 pub mod backdrop;
+pub mod calibrate;
 pub mod canvas;
+mod checkboxes;
 mod codes;
 pub mod curve;
 mod decoys;
@@ -13,10 +16,14 @@ pub mod dice;
 pub mod eval;
 pub mod feed;
 pub mod fonts;
+mod foreign;
 pub mod geometry;
 mod layouts;
 pub mod loss;
+pub mod material;
 pub mod optimizer;
+pub mod pages;
+pub mod photo;
 pub mod run;
 pub mod scene;
 pub mod score;

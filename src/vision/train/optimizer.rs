@@ -113,6 +113,22 @@ impl Optimizer {
         self.step = state.get("step").map_or(0, |step| step.int64_value(&[0]) as u64);
     }
 
+    /// Takes over trained weights; where they are for fewer outputs, for the first of them. Names that are missing keep
+    /// their fresh value.
+    pub fn begin_with(&mut self, weights: &BTreeMap<String, Tensor>) {
+        let into = |target: &Tensor, source: &Tensor| {
+            let rows = source.size().first().copied().unwrap_or(0).min(target.size().first().copied().unwrap_or(0));
+            if source.dim() == target.dim() && source.size().get(1..) == target.size().get(1..) {
+                target.narrow(0, 0, rows).copy_(&source.narrow(0, 0, rows));
+            }
+        };
+        tch::no_grad(|| {
+            for (name, source) in weights {
+                self.variables.get(name).into_iter().chain(self.mean.get(name)).for_each(|target| into(target, source));
+            }
+        });
+    }
+
     /// The averaged weights in half precision, as a model file holds them.
     #[must_use]
     pub fn export(&self) -> Vec<(String, Tensor)> {

@@ -15,14 +15,14 @@ use tch::{Device, Tensor, nn::VarStore};
 use super::{
     curve,
     feed::{self, FeedOptions},
-    fonts::{FontBook, NoFonts, Split},
+    fonts::{NoFonts, Split},
     loss::{Batch, loss},
+    material::Material,
     optimizer::Optimizer,
     sheet::CLASSES,
 };
 use crate::vision::torch::network::{Elements, Precision};
 
-const RATE: f64 = 2e-3;
 const WARM_UP: f64 = 300.;
 const LAST_RATE: f64 = 0.01;
 /// Steps between two lines of the log.
@@ -45,6 +45,10 @@ pub struct RunOptions {
     pub drawers: usize,
     /// Crops a step.
     pub batch: usize,
+    /// Weights to begin with instead of chance; they may be for fewer classes, the first of ours.
+    pub from: Option<PathBuf>,
+    /// Highest learning rate: 2e-3 from chance, about half from trained weights.
+    pub rate: f64,
 }
 
 /// Why a run could not start or go on.
@@ -79,7 +83,7 @@ pub struct LogLine {
 
 struct Run {
     options: RunOptions,
-    fonts: Arc<FontBook>,
+    material: Arc<Material>,
     optimizer: Optimizer,
     /// Seconds of the parts before this one.
     before: f64,
@@ -94,10 +98,10 @@ pub fn run(options: RunOptions) -> Result<PathBuf, RunError> {
     fs::create_dir_all(&options.folder).map_err(|e| RunError::File(options.folder.clone(), e))?;
     tch::set_num_threads(options.threads);
     tch::manual_seed(7);
-    let fonts = Arc::new(FontBook::open(&options.fonts, Split::Train)?);
+    let material = Arc::new(Material::open(&options.fonts, Split::Train)?);
     let store = VarStore::new(Device::Cpu);
     let network = Elements::new(&store.root(), CLASSES.len());
-    let mut run = Run { optimizer: Optimizer::new(&store), before: 0., started: Instant::now(), fonts, options };
+    let mut run = Run { optimizer: Optimizer::new(&store), before: 0., started: Instant::now(), material, options };
     run.resume()?;
     run.train(&network)?;
     Ok(run.path("weights.safetensors"))
@@ -119,6 +123,9 @@ impl Run {
             let state: BTreeMap<String, Tensor> = tensors.into_iter().collect();
             self.optimizer.restore(&state);
             self.before = state.get("seconds").map_or(0., |seconds| seconds.double_value(&[0]));
+        } else if let Some(path) = &self.options.from {
+            let tensors = tch::no_grad(|| Tensor::read_safetensors(path)).map_err(|e| RunError::Tensors(path.clone(), e))?;
+            self.optimizer.begin_with(&tensors.into_iter().collect());
         }
         Ok(())
     }
@@ -127,7 +134,7 @@ impl Run {
         let feed_options =
             FeedOptions { batch: self.options.batch, crop: 448, scene: 768, reuse: 12, pool: 300, threads: self.options.drawers };
         // A resumed part sees new scenes.
-        let feed = feed::start(&self.fonts, feed_options, self.optimizer.step * 1000);
+        let feed = feed::start(&self.material, feed_options, self.optimizer.step * 1000);
         let precision = Precision::of_this_cpu();
         let length = self.options.length.as_secs_f64();
         let bar = ProgressBar::new(length as u64).with_style(
@@ -138,7 +145,7 @@ impl Run {
             let samples = feed.recv().map_err(|_| RunError::Starved)?;
             let batch = Batch::new(&samples, feed_options.crop);
             let lost = loss(&network.forward(&batch.pictures, true, precision), &batch);
-            self.optimizer.step(&lost.total, rate(self.optimizer.step, self.seconds() / length));
+            self.optimizer.step(&lost.total, self.options.rate * share(self.optimizer.step, self.seconds() / length));
             for (sum, part) in sum.parts.iter_mut().zip(&lost.parts) {
                 *sum += part.double_value(&[]);
             }
@@ -182,18 +189,22 @@ impl Run {
         write_tensors(&self.optimizer.export(), &self.path("weights.safetensors"))?;
         let lines = curve::read(&self.path("log.csv"));
         let path = self.path("curve.png");
-        curve::draw(&lines, &self.fonts).save(&path).map_err(|e| RunError::File(path, std::io::Error::other(e)))
+        curve::draw(&lines, &self.material.fonts).save(&path).map_err(|e| RunError::File(path, std::io::Error::other(e)))
     }
 }
 
-/// Warm-up, then a cosine over the share of time used.
-fn rate(step: u64, used: f64) -> f64 {
+/// Share of the highest rate: warm-up, then a cosine over the share of time used.
+fn share(step: u64, used: f64) -> f64 {
     let warm = ((step + 1) as f64 / WARM_UP).min(1.);
     let cosine = (1. + (std::f64::consts::PI * used.min(1.)).cos()) / 2.;
-    RATE * warm * (LAST_RATE + (1. - LAST_RATE) * cosine)
+    warm * (LAST_RATE + (1. - LAST_RATE) * cosine)
 }
 
-fn write_tensors(tensors: &[(String, Tensor)], path: &Path) -> Result<(), RunError> {
+/// Writes beside and renames, so that a kill leaves the old file.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_tensors(tensors: &[(String, Tensor)], path: &Path) -> Result<(), RunError> {
     let beside = path.with_extension("part");
     Tensor::write_safetensors(tensors, &beside).map_err(|e| RunError::Tensors(beside.clone(), e))?;
     fs::rename(&beside, path).map_err(|e| RunError::File(path.to_owned(), e))

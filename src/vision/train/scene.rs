@@ -9,9 +9,10 @@ use super::{
     canvas::Canvas,
     decoys,
     dice::Dice,
-    fonts::{FontBook, Split},
+    fonts::Split,
     geometry::{Plane, quad_of},
     layouts,
+    material::Material,
     run::RunError,
     sheet::{Object, Sheet},
     warp,
@@ -22,25 +23,27 @@ use super::{
 pub struct Scene {
     /// The picture.
     pub image: RgbImage,
-    /// Every text line and code on it; quads may reach over its edges.
+    /// Every line of text, code and box to tick on it; quads may reach over its edges.
     pub objects: Vec<Object>,
 }
 
 /// Draws a scene of `side` x `side` pixels. Equal seeds and fonts give equal scenes.
 #[must_use]
-pub fn draw(fonts: &FontBook, seed: u64, side: u32) -> Scene {
+pub fn draw(material: &Material, seed: u64, side: u32) -> Scene {
     let dice = &mut Dice::new(seed);
     let whole = side as f32;
-    match dice.int(0, 19) {
-        0..=3 => alone(layouts::screen(dice, fonts, whole, whole)),
-        4 | 5 => alone(layouts::document(dice, fonts, whole, whole)),
-        6 | 7 => {
+    match dice.int(0, 27) {
+        26 | 27 => alone(layouts::stickers(dice, material, whole, whole)),
+        20 | 21 => alone(layouts::form(dice, material, whole, whole)),
+        0..=3 => alone(layouts::screen(dice, material, whole, whole)),
+        4 | 5 => alone(layouts::document(dice, material, whole, whole)),
+        6 | 7 | 23 | 24 => {
             let many = dice.int(2, 16);
-            alone(layouts::scatter(dice, fonts, whole, whole, many))
+            alone(layouts::scatter(dice, material, whole, whole, many))
         }
-        8 => alone(layouts::label(dice, fonts, whole, whole)),
-        9 => alone(layouts::scatter(dice, fonts, whole, whole, 0)),
-        _ => laid(dice, fonts, whole),
+        8 | 22 => alone(layouts::label(dice, material, whole, whole)),
+        9 => alone(layouts::scatter(dice, material, whole, whole, 0)),
+        _ => laid(dice, material, whole),
     }
 }
 
@@ -49,7 +52,7 @@ fn alone(sheet: Sheet<'_>) -> Scene {
 }
 
 /// One to three sheets on a table or a wall, with shadow and perspective.
-fn laid(dice: &mut Dice, fonts: &FontBook, whole: f32) -> Scene {
+fn laid(dice: &mut Dice, material: &Material, whole: f32) -> Scene {
     let mut ground = Canvas::new(whole as u32, whole as u32, [128; 3]);
     backdrop::texture(&mut ground, dice);
     for _ in 0..dice.int(0, 4) {
@@ -64,11 +67,13 @@ fn laid(dice: &mut Dice, fonts: &FontBook, whole: f32) -> Scene {
         let cell = whole / step;
         let wide = cell * dice.float(0.55, 1.05);
         let tall = cell * dice.float(0.4, 1.05);
-        let sheet = match dice.int(0, 6) {
-            0..=2 => layouts::label(dice, fonts, wide, tall),
-            3 | 4 => layouts::receipt(dice, fonts, wide.min(tall * 0.7), tall),
-            5 => layouts::document(dice, fonts, wide, tall),
-            _ => layouts::screen(dice, fonts, wide, tall),
+        let sheet = match dice.int(0, 8) {
+            8 => layouts::stickers(dice, material, wide, tall),
+            7 => layouts::form(dice, material, wide, tall),
+            0..=2 => layouts::label(dice, material, wide, tall),
+            3 | 4 => layouts::receipt(dice, material, wide.min(tall * 0.7), tall),
+            5 => layouts::document(dice, material, wide, tall),
+            _ => layouts::screen(dice, material, wide, tall),
         };
         let middle = [cell * (i as f32 % step + 0.5), cell * ((i as f32 / step).floor() + 0.5)];
         lay(dice, &mut ground, &sheet, middle, &mut objects);
@@ -93,7 +98,7 @@ fn lay(dice: &mut Dice, ground: &mut Canvas, sheet: &Sheet<'_>, middle: [f32; 2]
     }
     let map = Plane::onto(w, h, quad);
     warp::lay(&mut ground.image, &sheet.canvas.image, &map);
-    objects.extend(sheet.objects.iter().map(|o| Object { class: o.class, quad: o.quad.map(|p| map.apply(p)) }));
+    objects.extend(sheet.objects.iter().map(|object| object.moved(&map)));
 }
 
 /// Draws `count` scenes with boxes round what is on them into `folder`, for the eye; gives the files' paths.
@@ -101,10 +106,10 @@ fn lay(dice: &mut Dice, ground: &mut Canvas, sheet: &Sheet<'_>, middle: [f32; 2]
 /// # Errors
 /// When there are no fonts or a file cannot be written.
 pub fn show(fonts: &Path, folder: &Path, count: u64) -> Result<Vec<PathBuf>, RunError> {
-    const INKS: [[u8; 3]; 4] = [[230, 30, 30], [0, 170, 60], [30, 60, 230], [200, 0, 200]];
-    let fonts = FontBook::open(fonts, Split::Train)?;
+    const INKS: [[u8; 3]; 5] = [[230, 30, 30], [0, 170, 60], [30, 60, 230], [200, 0, 200], [255, 140, 0]];
+    let material = Material::open(fonts, Split::Train)?;
     let draw_one = |seed: u64| {
-        let scene = draw(&fonts, seed, 768);
+        let scene = draw(&material, seed, 768);
         let mut canvas = Canvas { image: scene.image };
         for object in &scene.objects {
             for (i, &corner) in object.quad.iter().enumerate() {

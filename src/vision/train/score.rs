@@ -2,7 +2,7 @@
 
 use super::geometry::{Rect, area_of, clip, hull_of};
 use super::scene::Scene;
-use super::sheet::TEXT;
+use super::sheet::{BARCODE, CHECKBOX, TEXT};
 use crate::vision::{Detection, postprocess::overlap};
 
 /// A true box; those that do not count are neither missed nor wrong to find.
@@ -16,8 +16,9 @@ pub struct Truth {
     pub counts: bool,
 }
 
-/// The true boxes of a scene: what of each object is visible. Objects thinner than 6 pixels, slivers at the edge and
-/// codes of which less than 60 % is visible do not count.
+/// The true boxes of a scene: what of each object is visible. What cannot be told does not count: lines and boxes to tick
+/// under 8 pixels, barcodes with modules under 1 pixel, other codes with modules under 1.5, slivers at the edge, and
+/// codes and boxes of which less than 60 % is visible.
 #[must_use]
 pub fn truths(scene: &Scene) -> Vec<Truth> {
     let window = [0., 0., scene.image.width() as f32, scene.image.height() as f32];
@@ -28,13 +29,15 @@ pub fn truths(scene: &Scene) -> Vec<Truth> {
         }
         let share = area_of(&visible) / area_of(&object.quad).max(1.);
         let rect = hull_of(&visible);
-        let length = |i: usize| {
-            let (a, b) = (object.quad[i], object.quad[(i + 1) % 4]);
-            (a[0] - b[0]).hypot(a[1] - b[1])
-        };
-        let thickness = length(0).min(length(1));
+        let thickness = object.side(0).min(object.side(1));
         let shown = (rect[2] - rect[0]).min(rect[3] - rect[1]);
-        let counts = thickness >= 6. && if object.class == TEXT { shown >= thickness * 0.8 } else { share >= 0.6 };
+        let seen = match object.class {
+            TEXT => thickness >= 8.,
+            CHECKBOX => thickness >= 8.,
+            BARCODE => object.module() >= 1.,
+            _ => object.module() >= 1.5,
+        };
+        let counts = seen && if object.class == TEXT { shown >= thickness * 0.8 } else { share >= 0.6 };
         Some(Truth { class: object.class, rect, counts })
     };
     scene.objects.iter().filter_map(truth).collect()
@@ -100,6 +103,23 @@ impl Score {
             until = recall;
         }
         area + until * best
+    }
+
+    /// The confidence at which precision and recall are best together (their harmonic mean); 0.5 when nothing was judged.
+    #[must_use]
+    pub fn best_threshold(&self) -> f32 {
+        let mut judged = self.judged.clone();
+        judged.sort_by(|a, b| b.score.total_cmp(&a.score));
+        let mut right = 0.;
+        let mut best = (0., 0.5);
+        for (i, one) in judged.iter().enumerate() {
+            right += f64::from(u8::from(one.right));
+            let both = 2. * right / (self.truths + i + 1) as f64;
+            if both > best.0 {
+                best = (both, one.score);
+            }
+        }
+        best.1
     }
 
     /// Precision and recall of the detections that score at least `threshold`.

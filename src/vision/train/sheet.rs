@@ -5,14 +5,15 @@ use super::{
     codes::{self, Look},
     decoys,
     dice::Dice,
-    fonts::{Face, FontBook},
-    geometry::{Quad, Rect, quad_of},
+    fonts::Face,
+    geometry::{Plane, Quad, Rect, quad_of},
+    material::Material,
     text::{self, Style},
     words::{self, Script},
 };
 
 /// The classes, in the order of the network's channels.
-pub const CLASSES: [&str; 4] = ["text_line", "qr_code", "barcode", "data_matrix"];
+pub const CLASSES: [&str; 5] = ["text_line", "qr_code", "barcode", "data_matrix", "checkbox"];
 /// Channel of a line of text.
 pub const TEXT: usize = 0;
 /// Channel of a QR code.
@@ -21,6 +22,8 @@ pub const QR: usize = 1;
 pub const BARCODE: usize = 2;
 /// Channel of a Data Matrix.
 pub const DATA_MATRIX: usize = 3;
+/// Channel of a box to tick.
+pub const CHECKBOX: usize = 4;
 
 /// A thing to find.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +32,37 @@ pub struct Object {
     pub class: usize,
     /// Where, in pixels of the picture.
     pub quad: Quad,
+    /// Modules along the top and down the side; 0 where there are none to tell apart.
+    pub modules: [usize; 2],
+}
+
+impl Object {
+    /// A thing without modules.
+    #[must_use]
+    pub fn plain(class: usize, rect: Rect) -> Self {
+        Self { class, quad: quad_of(rect), modules: [0; 2] }
+    }
+
+    /// The same thing where `map` puts it.
+    #[must_use]
+    pub fn moved(&self, map: &Plane) -> Self {
+        Self { quad: self.quad.map(|p| map.apply(p)), ..*self }
+    }
+
+    /// Length of its top (0) or side (1), averaged with the one opposite.
+    #[must_use]
+    pub fn side(&self, which: usize) -> f32 {
+        let q = &self.quad;
+        let length = |a: [f32; 2], b: [f32; 2]| (a[0] - b[0]).hypot(a[1] - b[1]);
+        (length(q[which], q[which + 1]) + length(q[which + 2], q[(which + 3) % 4])) / 2.
+    }
+
+    /// Pixels a module is wide; infinite where there are none.
+    #[must_use]
+    pub fn module(&self) -> f32 {
+        let each = |i: usize| if self.modules[i] > 0 { self.side(i) / self.modules[i] as f32 } else { f32::INFINITY };
+        each(0).min(each(1))
+    }
 }
 
 /// A picture being laid out.
@@ -38,21 +72,21 @@ pub struct Sheet<'a> {
     pub canvas: Canvas,
     /// What is to be found on it.
     pub objects: Vec<Object>,
-    /// The fonts to draw with.
-    pub fonts: &'a FontBook,
+    /// The fonts and encoders to draw with.
+    pub material: &'a Material,
 }
 
 impl<'a> Sheet<'a> {
     /// An empty one.
     #[must_use]
-    pub fn new(fonts: &'a FontBook, width: f32, height: f32, paper: Ink) -> Self {
-        Self { canvas: Canvas::new(width as u32, height as u32, paper), objects: Vec::new(), fonts }
+    pub fn new(material: &'a Material, width: f32, height: f32, paper: Ink) -> Self {
+        Self { canvas: Canvas::new(width as u32, height as u32, paper), objects: Vec::new(), material }
     }
 
     /// Writes a line and notes it; gives the x where it ends.
     pub fn line(&mut self, style: &Style<'_>, x: f32, y: f32, text: &str) -> f32 {
         let Some(rect) = text::write(&mut self.canvas, style, x, y, text) else { return x };
-        self.objects.push(Object { class: TEXT, quad: quad_of(rect) });
+        self.objects.push(Object::plain(TEXT, rect));
         rect[2]
     }
 
@@ -70,6 +104,9 @@ impl<'a> Sheet<'a> {
     pub fn paragraph(&mut self, dice: &mut Dice, style: &Style<'_>, script: Script, rect: Rect, lines: i32) -> f32 {
         let pitch = style.height() * dice.float(1.1, 1.6);
         let (centred, mut y) = (dice.chance(0.1), rect[1]);
+        // As in an editor: each line with its number, far enough to be a line of its own.
+        let first = (dice.chance(0.15) && rect[2] - rect[0] > style.em * 9.).then(|| dice.int(1, 90));
+        let rect = first.map_or(rect, |_| [rect[0] + style.em * 2.4, rect[1], rect[2], rect[3]]);
         let letters = ((rect[2] - rect[0]) / style.em * 3.) as usize + 2;
         for i in 0..lines {
             if y + style.height() > rect[3] {
@@ -77,6 +114,9 @@ impl<'a> Sheet<'a> {
             }
             let room = (rect[2] - rect[0]) * if i + 1 == lines { dice.float(0.15, 0.9) } else { 1. };
             let text = style.fit(&script.sentence(dice, letters), room);
+            if let Some(first) = first {
+                self.line_right(style, rect[0] - style.em * 0.9, y, &(first + i).to_string());
+            }
             if centred {
                 self.line_centred(style, (rect[0] + rect[2]) / 2., y, &text);
             } else {
@@ -89,32 +129,39 @@ impl<'a> Sheet<'a> {
 
     /// A code of any kind inside `rect`, as large as `fill` of it allows; gives its box with the quiet zone.
     pub fn code(&mut self, dice: &mut Dice, rect: Rect, fill: f32) -> Rect {
-        match dice.int(0, 2) {
+        let tried = self.objects.len();
+        let first = dice.int(0, 2);
+        let place = match first {
             0 => self.matrix(dice, QR, rect, fill),
             1 => self.matrix(dice, DATA_MATRIX, rect, fill),
             _ => self.bars(dice, rect, fill),
+        };
+        if self.objects.len() > tried {
+            return place;
         }
+        // What has no room there gives way to a smaller kind.
+        if first == 1 { self.matrix(dice, QR, rect, fill) } else { self.matrix(dice, DATA_MATRIX, rect, fill) }
     }
 
     /// A QR code or Data Matrix at the top left of `rect`.
     pub fn matrix(&mut self, dice: &mut Dice, class: usize, rect: Rect, fill: f32) -> Rect {
-        let code = if class == QR { codes::qr(dice) } else { codes::data_matrix(dice) };
+        let code = if class == QR { self.material.qr(dice) } else { self.material.data_matrix(dice) };
         let look = Look::pick(dice);
         let modules = code.columns.max(code.rows) as f32 + 2. * look.quiet;
-        let module = ((rect[2] - rect[0]).min(rect[3] - rect[1]) * fill / modules).clamp(1., 14.);
+        let module = ((rect[2] - rect[0]).min(rect[3] - rect[1]) * fill / modules).clamp(1.4, 14.);
         let module = if module > 2.5 { module.floor() } else { module };
         if modules * module > (rect[2] - rect[0]).min(rect[3] - rect[1]) * 1.02 {
             return [rect[0], rect[1], rect[0], rect[1]];
         }
         let place = codes::draw(&mut self.canvas, &code, &look, module, rect[0], rect[1]);
-        self.objects.push(Object { class, quad: quad_of(place) });
+        self.objects.push(Object { modules: [code.columns, code.rows], ..Object::plain(class, place) });
         let quiet = look.quiet * module;
         [rect[0], rect[1], place[2] + quiet, place[3] + quiet]
     }
 
     /// A barcode at the top left of `rect`, one in seven on its side, often with its text under it.
     pub fn bars(&mut self, dice: &mut Dice, rect: Rect, fill: f32) -> Rect {
-        let (code, says) = codes::bars(dice);
+        let (code, says) = self.material.bars(dice);
         let look = Look { sign: false, dots: false, ..Look::pick(dice) };
         let upright = dice.chance(0.86);
         let (w, h) = (rect[2] - rect[0], rect[3] - rect[1]);
@@ -127,16 +174,20 @@ impl<'a> Sheet<'a> {
         let long = code.columns as f32 * module;
         let tall = (long * dice.log(0.12, 0.8)).clamp(12., across * 0.8);
         let place = codes::draw_bars(&mut self.canvas, &code, &look, [module, tall], [rect[0], rect[1]], upright);
-        self.objects.push(Object { class: BARCODE, quad: quad_of(place) });
+        let modules = if upright { [code.columns, 0] } else { [0, code.columns] };
+        self.objects.push(Object { modules, ..Object::plain(BARCODE, place) });
         let mut low = place[3] + 6.;
         if upright && dice.chance(0.6) {
-            let face = self.fonts.pick(dice);
+            let face = self.material.fonts.pick(dice);
             let style = Style::new(face, (tall * 0.25).clamp(9., 22.), look.dark);
             let text = style.fit(&says, long);
             if low + style.height() < rect[3] {
                 let patch = [place[0] - 4., low - 6., place[2] + 4., low + style.height() + 2.];
                 self.canvas.fill(patch, look.light, 1.);
                 self.line_centred(&style, (place[0] + place[2]) / 2., low - 2., &text);
+                if dice.chance(0.5) {
+                    codes::draw_guards(&mut self.canvas, &code, &look, module, place, style.height() * 0.6);
+                }
                 low += style.height();
             }
         }
@@ -150,7 +201,7 @@ impl<'a> Sheet<'a> {
 
     /// A face and a script that it can write.
     pub fn voice(&self, dice: &mut Dice) -> (&'a Face, Script) {
-        let face = self.fonts.pick(dice);
+        let face = self.material.fonts.pick(dice);
         (face, Script::pick(dice, face.scripts()))
     }
 }

@@ -1,9 +1,9 @@
 //! What the network should say about a crop: which cells see which object, and where lines of text have their core.
 
 use super::{
-    geometry::{Quad, Rect, area_of, clip, hull_of},
+    geometry::{Rect, area_of, clip, hull_of},
     scene::Scene,
-    sheet::TEXT,
+    sheet::{BARCODE, CHECKBOX, Object, TEXT},
 };
 use crate::vision::torch::network::{MASK_STRIDE, STRIDE};
 
@@ -11,10 +11,16 @@ use crate::vision::torch::network::{MASK_STRIDE, STRIDE};
 const SMALLEST: f32 = 5.;
 /// A code of which less than this is visible is neither asked for nor punished.
 const VISIBLE: f32 = 0.35;
+/// Codes with smaller modules are neither asked for nor punished: their kind cannot be seen.
+const MODULE: f32 = 1.2;
+/// The same for the thinnest bars of barcodes, which are stripes long after they can be read.
+const BAR: f32 = 0.7;
 /// Lines lower than this are left out of the mask, neither core nor ground.
 const MASK_SMALLEST: f32 = 5.5;
 /// How much more a code weighs than a line: scenes have thirty lines for each code.
 const CODE_WEIGHT: f32 = 3.;
+/// The same for boxes to tick, which come in dozens.
+const BOX_WEIGHT: f32 = 1.5;
 /// Mask value of cells that count for nothing.
 pub const IGNORED: u8 = 255;
 
@@ -60,13 +66,14 @@ pub fn targets(scene: &Scene) -> Targets {
         let share = area_of(&visible) / area_of(&object.quad).max(1.);
         let rect = hull_of(&visible);
         if object.class == TEXT {
-            paint(&mut mask, width / MASK_STRIDE, height / MASK_STRIDE, &object.quad);
+            paint(&mut mask, width / MASK_STRIDE, height / MASK_STRIDE, object);
         }
         // A line that only peeps over the edge is a sliver: its thickness is judged against that of the whole line.
-        let thickness = side(&object.quad, 1).min(side(&object.quad, 0));
+        let thickness = object.side(0).min(object.side(1));
         let cut = (rect[2] - rect[0]).min(rect[3] - rect[1]);
         let sliver = object.class == TEXT && cut < thickness * 0.6;
-        if thickness < SMALLEST || cut < SMALLEST || sliver || (object.class != TEXT && share < VISIBLE) {
+        let blurred = object.module() < if object.class == BARCODE { BAR } else { MODULE };
+        if thickness < SMALLEST || blurred || cut < SMALLEST || sliver || (object.class != TEXT && share < VISIBLE) {
             ignored.extend(cells_in(rect, columns, rows));
             continue;
         }
@@ -80,7 +87,11 @@ pub fn targets(scene: &Scene) -> Targets {
         let (class, rect) = boxes[object];
         let (cx, cy) = centre(cell % columns, cell / columns);
         let sides = [cx - rect[0], cy - rect[1], rect[2] - cx, rect[3] - cy];
-        let worth = if class == TEXT { 1. } else { CODE_WEIGHT };
+        let worth = match class {
+            TEXT => 1.,
+            CHECKBOX => BOX_WEIGHT,
+            _ => CODE_WEIGHT,
+        };
         Some(Positive { cell, class, weight: worth / (counts[object] as f32).sqrt(), sides })
     };
     let positives: Vec<Positive> = owner.iter().enumerate().filter_map(positive).collect();
@@ -121,15 +132,9 @@ fn cells_in([x0, y0, x1, y1]: Rect, columns: usize, rows: usize) -> impl Iterato
     span(y0, y1, rows).flat_map(move |row| across.clone().map(move |column| row * columns + column))
 }
 
-/// Length of a side of a quad and of the one opposite, averaged: 0 along, 1 across.
-fn side(quad: &Quad, which: usize) -> f32 {
-    let length = |a: [f32; 2], b: [f32; 2]| (a[0] - b[0]).hypot(a[1] - b[1]);
-    (length(quad[which], quad[which + 1]) + length(quad[which + 2], quad[(which + 3) % 4])) / 2.
-}
-
 /// Paints the core of a line: half its height, shortened by a quarter of the height at both ends.
-fn paint(mask: &mut [u8], columns: usize, rows: usize, quad: &Quad) {
-    let (long, high) = (side(quad, 0).max(1.), side(quad, 1).max(1.));
+fn paint(mask: &mut [u8], columns: usize, rows: usize, line: &Object) {
+    let (quad, long, high) = (&line.quad, line.side(0).max(1.), line.side(1).max(1.));
     let value = if high < MASK_SMALLEST { IGNORED } else { 1 };
     let half = (high / 2.).max(4.2) / high / 2.;
     let end = (high / 4. / long).min(0.45);
@@ -159,12 +164,11 @@ fn paint(mask: &mut [u8], columns: usize, rows: usize, quad: &Quad) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vision::train::{geometry::quad_of, sheet::Object};
 
     #[test]
     fn a_line_owns_the_cells_about_its_middle_and_its_core_is_painted() {
         let rect = [64., 96., 192., 112.];
-        let scene = Scene { image: image::RgbImage::new(256, 256), objects: vec![Object { class: TEXT, quad: quad_of(rect) }] };
+        let scene = Scene { image: image::RgbImage::new(256, 256), objects: vec![Object::plain(TEXT, rect)] };
         let found = targets(&scene);
         assert!(!found.positives.is_empty());
         for positive in &found.positives {

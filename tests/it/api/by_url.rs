@@ -91,7 +91,7 @@ async fn what_cannot_be_fetched_is_said_and_costs_nothing() {
 
 #[tokio::test]
 async fn our_own_network_is_out_of_reach_and_no_credit_means_no_fetch() {
-    let api = Api::with(vec![detector()], |app| app.inference.allow_private_urls = false).await;
+    let api = Api::with(vec![detector()], |app| app.inference.allow_private_images = false).await;
     let origin = Origin::start().await;
     for host in [origin.url.replace("http:", "https:"), origin.url.clone(), "https://localhost".into(), "https://169.254.169.254".into()] {
         let refused = post(&api, &format!("{host}/a.png")).send().await.expect("an answer");

@@ -109,7 +109,7 @@ impl Bench {
             vision,
             allowances: Allowances::default(),
             deadline: run::DEADLINE,
-            allow_private_urls: false,
+            allow_private_images: false,
         };
         Jobs { inference, store: self.store(), limits: config::Jobs::default(), retention: config::Storage::default().retention() }
     }

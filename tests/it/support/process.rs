@@ -97,7 +97,7 @@ pub async fn serve_here(db: &TestDb, models: Vec<(ModelInfo, Box<dyn Backend>)>,
     let bound = server::bind(([127, 0, 0, 1], 0).into()).expect("a free port");
     let url = format!("http://{}", bound.address);
     let objects = std::env::temp_dir().join(format!("lensmeter-{}", uuid::Uuid::now_v7().simple()));
-    let toml = format!("[server]\nallow_private_urls = true\n[storage]\nfolder = {objects:?}");
+    let toml = format!("[server]\nallow_private_urls = true\n[vision]\nallow_private_images = true\n[storage]\nfolder = {objects:?}");
     let config = Config::from_sources(&toml, |name| {
         let value = match name {
             "DATABASE_URL" => db.url.as_str(),

@@ -23,7 +23,7 @@ struct Detected {
 
 async fn infer(vision: &Vision, picture: &Picture, options: &DetectOptions) -> Detected {
     let route = vision.route(Task::Detect, None, 1).expect("there is a detector");
-    let (lane, deadline) = (Lane { account: 1, weight: 1 }, Instant::now() + Duration::from_secs(60));
+    let (lane, deadline) = (Lane { account: 1, weight: 1, fresh: true }, Instant::now() + Duration::from_secs(60));
     let inferred = vision.infer(&route, picture, &Options::Detect(options.clone()), lane, deadline).await;
     let Inferred { findings: Findings::Detections(detections), timing, .. } = inferred.expect("the device works") else {
         panic!("a detector detects")
@@ -33,7 +33,8 @@ async fn infer(vision: &Vision, picture: &Picture, options: &DetectOptions) -> D
 
 async fn detect(vision: &Vision, file: &str, options: &DetectOptions) -> Detected {
     let bytes = std::fs::read(fixtures().join(file)).expect("the fixture is there");
-    let picture = vision.decode(bytes.into()).await.expect("the fixture is a picture");
+    let route = vision.route(Task::Detect, None, 1).expect("there is a detector");
+    let picture = vision.decode(&route, bytes.into()).await.expect("the fixture is a picture");
     infer(vision, &picture, options).await
 }
 
@@ -94,6 +95,31 @@ async fn a_photo_of_a_label_gives_its_codes() {
 }
 
 #[tokio::test]
+async fn forms_give_their_boxes_to_tick_and_not_their_round_buttons() {
+    let vision = open();
+    for page in ["paper-form", "settings-dark", "survey"] {
+        let found = detect(&vision, &format!("{page}.png"), &DetectOptions::default()).await;
+        let truth = truth(&format!("{page}.json"));
+        let (recall, precision) = recall_and_precision("checkbox", &truth, &found.detections);
+        assert!(recall >= 0.9 && precision >= 0.85, "{page}: recall {recall}, precision {precision}");
+        let (recall, precision) = recall_and_precision("text_line", &truth, &found.detections);
+        assert!(recall >= 0.9 && precision >= 0.9, "{page}, text: recall {recall}, precision {precision}");
+    }
+}
+
+#[tokio::test]
+async fn codes_of_another_encoder_are_found_and_told_apart() {
+    let vision = open();
+    for page in ["parcel", "shelf"] {
+        let found = detect(&vision, &format!("{page}.png"), &DetectOptions::default()).await;
+        let truth = truth(&format!("{page}.json"));
+        for class in ["qr_code", "barcode", "data_matrix"].into_iter().filter(|class| truth.iter().any(|(c, _)| c == class)) {
+            assert_eq!(recall_and_precision(class, &truth, &found.detections), (1., 1.), "{page}: {class}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn options_choose_what_comes_back() {
     let vision = open();
     let only = |class: &str| DetectOptions { classes: Some(vec![class.to_owned()]), ..DetectOptions::default() };
@@ -131,7 +157,7 @@ async fn boxes_lie_inside_the_picture_whatever_its_size() {
     assert!(vision.route(Task::Detect, Some("elements/1"), 1).is_ok());
     for (width, height) in [(1, 1), (3000, 40), (40, 3000), (65, 64)] {
         let rgb: Vec<u8> = (0..width * height * 3).map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-        let picture = lensmeter::vision::Picture { width, height, rgb: rgb.into(), decode: Duration::ZERO };
+        let picture = lensmeter::vision::Picture::new(width, height, rgb);
         let options = DetectOptions { min_confidence: Some(0.06), ..DetectOptions::default() };
         let found = infer(&vision, &picture, &options).await;
         for d in found.detections {

@@ -3,16 +3,17 @@
 use crate::vision::train::{
     canvas::mix,
     dice::Dice,
-    fonts::FontBook,
+    layouts::form::{Pen, choices},
+    material::Material,
     sheet::{Sheet, ink_on, paper, short_text},
     text::Style,
     words,
 };
 
 /// A page of `width` x `height` pixels.
-pub fn document<'a>(dice: &mut Dice, fonts: &'a FontBook, width: f32, height: f32) -> Sheet<'a> {
+pub fn document<'a>(dice: &mut Dice, material: &'a Material, width: f32, height: f32) -> Sheet<'a> {
     let sheet_paper = paper(dice);
-    let mut sheet = Sheet::new(fonts, width, height, sheet_paper);
+    let mut sheet = Sheet::new(material, width, height, sheet_paper);
     let ink = ink_on(dice, sheet_paper);
     let (face, script) = sheet.voice(dice);
     let body = Style::new(face, dice.log(9., 26.), ink);
@@ -43,9 +44,10 @@ pub fn document<'a>(dice: &mut Dice, fonts: &'a FontBook, width: f32, height: f3
                     y + sub.height() * 1.5
                 }
                 7 | 8 => table(&mut sheet, dice, &body, area, lines),
-                9 | 10 => bullets(&mut sheet, dice, &body, area, lines),
+                9 => bullets(&mut sheet, dice, &body, area, lines),
+                10 => choices(&mut sheet, dice, &Pen { body, accent: ink, script }, area),
                 11 => {
-                    let side = column.min(height - margin - y) * dice.float(0.25, 0.9);
+                    let side = column.min(height - margin - y) * dice.float(0.3, 1.);
                     let place = [left + dice.float(0., column - side), y, left + column, y + side];
                     sheet.code(dice, place, dice_fill(side))[3] + body.em
                 }
@@ -116,8 +118,8 @@ fn bullets(sheet: &mut Sheet<'_>, dice: &mut Dice, body: &Style<'_>, area: [f32;
         }
         let (side, middle) = (body.em * 0.3, y + body.height() * 0.55);
         if square {
-            let side = body.em * 0.7;
-            sheet.canvas.frame([left, middle - side / 2., left + side, middle + side / 2.], 1., body.ink);
+            let side = body.em * 0.4;
+            sheet.canvas.fill([left, middle - side / 2., left + side, middle + side / 2.], body.ink, 1.);
         } else {
             sheet.canvas.disc(left + side, middle, side / 2., body.ink, 1.);
         }

@@ -3,16 +3,16 @@
 use crate::vision::train::{
     canvas::Ink,
     dice::Dice,
-    fonts::FontBook,
+    material::Material,
     sheet::{DATA_MATRIX, QR, Sheet, ink_on, paper, short_text},
     text::Style,
     words,
 };
 
 /// A label of `width` x `height` pixels.
-pub fn label<'a>(dice: &mut Dice, fonts: &'a FontBook, width: f32, height: f32) -> Sheet<'a> {
+pub fn label<'a>(dice: &mut Dice, material: &'a Material, width: f32, height: f32) -> Sheet<'a> {
     let ground = paper(dice);
-    let mut sheet = Sheet::new(fonts, width, height, ground);
+    let mut sheet = Sheet::new(material, width, height, ground);
     let ink = ink_on(dice, ground);
     let rule = if dice.chance(0.7) { dice.float(1., 4.) } else { 0. };
     let depth = dice.int(1, 4);
@@ -57,7 +57,10 @@ fn content(sheet: &mut Sheet<'_>, dice: &mut Dice, rect: [f32; 4], ink: Ink) {
         return;
     }
     let square = w.min(h) > 44.;
-    match dice.int(0, 11) {
+    match dice.int(0, 12) {
+        12 if square => {
+            sheet.code(dice, rect, 1.);
+        }
         0 | 1 if square => {
             sheet.matrix(dice, QR, rect, 1.);
         }

@@ -3,16 +3,16 @@
 use crate::vision::train::{
     canvas::luma,
     dice::Dice,
-    fonts::FontBook,
+    material::Material,
     sheet::{Sheet, ink_on, paper},
     text::Style,
     words,
 };
 
 /// A strip of `width` x `height` pixels.
-pub fn receipt<'a>(dice: &mut Dice, fonts: &'a FontBook, width: f32, height: f32) -> Sheet<'a> {
+pub fn receipt<'a>(dice: &mut Dice, material: &'a Material, width: f32, height: f32) -> Sheet<'a> {
     let ground = paper(dice);
-    let mut sheet = Sheet::new(fonts, width, height, ground);
+    let mut sheet = Sheet::new(material, width, height, ground);
     let (face, script) = sheet.voice(dice);
     let em = (width / dice.float(16., 34.)).clamp(9., 30.);
     let mut ink = ink_on(dice, ground);

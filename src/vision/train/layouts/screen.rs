@@ -4,8 +4,11 @@ use crate::vision::train::{
     canvas::{Ink, luma, mix},
     decoys,
     dice::Dice,
-    fonts::FontBook,
-    layouts::document::table,
+    layouts::{
+        document::table,
+        form::{Pen, choices, keys},
+    },
+    material::Material,
     sheet::{Sheet, short_text},
     text::Style,
     words::Script,
@@ -21,8 +24,14 @@ struct Theme<'a> {
     script: Script,
 }
 
+impl<'a> Theme<'a> {
+    fn pen(&self) -> Pen<'a> {
+        Pen { body: self.body, accent: self.accent, script: self.script }
+    }
+}
+
 /// A screen of `width` x `height` pixels.
-pub fn screen<'a>(dice: &mut Dice, fonts: &'a FontBook, width: f32, height: f32) -> Sheet<'a> {
+pub fn screen<'a>(dice: &mut Dice, material: &'a Material, width: f32, height: f32) -> Sheet<'a> {
     let dark = dice.chance(0.4);
     let grey = |dice: &mut Dice, low: i32, high: i32| {
         let base = dice.int(low, high);
@@ -31,7 +40,7 @@ pub fn screen<'a>(dice: &mut Dice, fonts: &'a FontBook, width: f32, height: f32)
     let ground = if dark { grey(dice, 8, 50) } else { grey(dice, 232, 255) };
     let card = if dark { grey(dice, 22, 70) } else { grey(dice, 240, 255) };
     let ink = if dark { grey(dice, 200, 250) } else { grey(dice, 5, 60) };
-    let mut sheet = Sheet::new(fonts, width, height, ground);
+    let mut sheet = Sheet::new(material, width, height, ground);
     let (face, script) = sheet.voice(dice);
     let body = Style::new(face, dice.log(9.5, 22.), ink);
     let accent = mix(dice.colour(), if dark { [255; 3] } else { [0; 3] }, 0.2);
@@ -122,7 +131,7 @@ fn card_at(sheet: &mut Sheet<'_>, dice: &mut Dice, theme: &Theme<'_>, rect: [f32
             y += head.height() * 1.5;
         }
     }
-    let kind = dice.int(0, 10);
+    let kind = dice.int(0, 13);
     while y + style.height() * 1.2 < y1 {
         let area = [x0, y, x1, y1];
         let lines = dice.int(1, 6);
@@ -132,6 +141,8 @@ fn card_at(sheet: &mut Sheet<'_>, dice: &mut Dice, theme: &Theme<'_>, rect: [f32
             }
             3 | 4 => table(sheet, dice, &style, area, 9).max(y + style.height()),
             5 | 6 => field(sheet, dice, theme, area),
+            11 | 12 => choices(sheet, dice, &theme.pen(), area).max(y + style.height()) + style.em * 0.5,
+            13 => keys(sheet, dice, &theme.pen(), area).max(y + style.height()) + style.em * 0.5,
             7 => {
                 let fill = dice.float(0.5, 1.);
                 sheet.code(dice, area, fill)[3].max(y + style.height()) + style.em
