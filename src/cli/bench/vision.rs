@@ -33,12 +33,16 @@ shorter = 256
 side = 224
 mean = [0.485, 0.456, 0.406]
 std = [0.229, 0.224, 0.225]
+
+[limits]
+batch = 8
+queue = QUEUE
 "#;
 
 /// Options of `lensmeter bench vision`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Connections that send at once
+    /// Connections that send at once; the queue takes as many
     #[arg(long, default_value_t = 50)]
     connections: usize,
     /// Seconds of one measurement
@@ -79,9 +83,10 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 }
 
 async fn measure(args: &Args, models: &Path) -> anyhow::Result<()> {
-    let manifest = make_model(models)?;
+    let manifest = make_model(models, args.connections)?;
     let pictures: Arc<Vec<Bytes>> = Arc::new((0..16).map(picture).collect());
-    let house = house::start(models, 1, &[]).await?;
+    // One thread of compute, as the bare loop and the peers have.
+    let house = house::start(models, 1, &[("LENSMETER_WORKERS", "1".to_owned())]).await?;
     let script = manifest.with_file_name("resnet18.pt");
     let (backend, frames) = bare(&manifest, &pictures)?;
     let mut contestants = vec![
@@ -109,7 +114,7 @@ async fn measure(args: &Args, models: &Path) -> anyhow::Result<()> {
     }
     println!("{}", table(&contestants, args));
     let before = house.resident();
-    let over = Shape { connections: 4 * 32, ..shape };
+    let over = Shape { connections: 4 * args.connections, ..shape };
     let crowd = load::run(ours(&house, &pictures), over).await?;
     println!("{}", overload(&crowd, contestants[1].last.as_ref(), over.connections, before, house.resident()));
     Ok(())
@@ -145,13 +150,13 @@ impl Contestant {
     }
 }
 
-fn make_model(models: &Path) -> anyhow::Result<PathBuf> {
+fn make_model(models: &Path, connections: usize) -> anyhow::Result<PathBuf> {
     let folder = models.join("resnet18/1");
     fs::create_dir_all(&folder)?;
     peer::script("resnet18.py", &folder)?;
     let classes: Vec<String> = (0..1000).map(|class| format!("\"{class}\"")).collect();
     let manifest = folder.join("model.toml");
-    fs::write(&manifest, MANIFEST.replace("CLASSES", &format!("classes = [{}]", classes.join(", "))))?;
+    fs::write(&manifest, MANIFEST.replace("CLASSES", &format!("classes = [{}]", classes.join(", "))).replace("QUEUE", &connections.to_string()))?;
     Ok(manifest)
 }
 
@@ -225,7 +230,7 @@ fn table(contestants: &[Contestant], args: &Args) -> String {
 fn overload(crowd: &Outcome, calm: Option<&Outcome>, connections: usize, before: f64, after: f64) -> String {
     let p99 = |outcome: &Outcome| outcome.quantile(0.99);
     format!(
-        "Overload: {connections} connections on a queue of 32 and batches of 8: {:.1} images/s, p99 of the accepted {:.0} ms (before: {:.0} ms), \
+        "Overload: {connections} connections on a queue for a quarter of them and batches of 8: {:.1} images/s, p99 of the accepted {:.0} ms (before: {:.0} ms), \
          not 200: {}; memory {before:.0} MiB before, {after:.0} MiB after",
         crowd.rate(),
         p99(crowd),
