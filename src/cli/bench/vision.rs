@@ -156,7 +156,10 @@ fn make_model(models: &Path, connections: usize) -> anyhow::Result<PathBuf> {
     peer::script("resnet18.py", &folder)?;
     let classes: Vec<String> = (0..1000).map(|class| format!("\"{class}\"")).collect();
     let manifest = folder.join("model.toml");
-    fs::write(&manifest, MANIFEST.replace("CLASSES", &format!("classes = [{}]", classes.join(", "))).replace("QUEUE", &connections.to_string()))?;
+    fs::write(
+        &manifest,
+        MANIFEST.replace("CLASSES", &format!("classes = [{}]", classes.join(", "))).replace("QUEUE", &connections.to_string()),
+    )?;
     Ok(manifest)
 }
 
