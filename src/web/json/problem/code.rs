@@ -46,7 +46,7 @@ codes! {
     InsufficientCredit "insufficient_credit" PAYMENT_REQUIRED "The credit does not cover this call."
         "Top up under Billing in the portal, then send the same request again. Nothing was charged.";
     SpendCapReached "spend_cap_reached" PAYMENT_REQUIRED "The spend cap is reached."
-        "Raise the cap under Billing in the portal, or wait for the next period. Nothing was charged.";
+        "Raise the cap under Billing or the budget under API keys in the portal, or wait for the next period. Nothing was charged.";
     Scope "scope" FORBIDDEN "The key does not have the scope this route needs."
         "Use a key with the scope that the detail names, or make one under Keys in the portal.";
     IpNotAllowed "ip_not_allowed" FORBIDDEN "The key may not be used from this address."
