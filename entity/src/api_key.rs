@@ -47,6 +47,11 @@ impl Entity {
     pub fn of(account: AccountId) -> Select<Self> {
         Self::find().filter(Column::AccountId.eq(account))
     }
+
+    /// One key, when it is the account's.
+    pub fn one_of(account: AccountId, id: KeyId) -> Select<Self> {
+        Self::of(account).filter(Column::Id.eq(id))
+    }
 }
 
 impl Model {

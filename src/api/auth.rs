@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use poem::http::{HeaderValue, header};
-use poem::{Request, RequestBody};
+use poem::{Body, Request, RequestBody};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
@@ -32,6 +32,21 @@ impl Key {
         }
         let name = scope.as_str();
         Err(Problem::new(Code::Scope, format!("This route needs a key with the scope `{name}`. Make one under Keys in the portal.")))
+    }
+
+    /// The caller and the body, when the key has the scope. Otherwise the body is read to its end: a client that is still
+    /// sending would see a broken connection and not the answer.
+    ///
+    /// # Errors
+    /// 403 `scope`.
+    pub async fn with_body(&self, scope: Scope, request: &Request, body: Body) -> Result<(&Arc<Caller>, Body), Problem> {
+        match self.with(scope) {
+            Ok(caller) => Ok((caller, body)),
+            Err(problem) => {
+                body::discard(request, body).await;
+                Err(problem)
+            }
+        }
     }
 
     /// The caller, when the key has at least one of the scopes.

@@ -16,7 +16,6 @@ use crate::inference::ServerTiming;
 use crate::inference::run::{self, Idempotency, InferRequest};
 use crate::metering::idempotency::LIFETIME;
 use crate::vision::Task;
-use crate::web::json::body;
 use crate::web::json::fields::{Fields, StoredJson};
 use crate::web::json::problem::{Code, Problem};
 use crate::web::request_id;
@@ -49,13 +48,7 @@ pub async fn answer<T: ToJSON + Type>(
     body: Body,
     (task, route): (Task, &'static str),
 ) -> Result<Answer<T>, Problem> {
-    let caller = match key.with(Scope::Infer) {
-        Ok(caller) => caller,
-        Err(problem) => {
-            body::discard(request, body).await;
-            return Err(problem);
-        }
-    };
+    let (caller, body) = key.with_body(Scope::Infer, request, body).await?;
     let call = asked(request, body, (Some(task), route)).await?;
     let answer = run::infer(&app.inference, caller, call).await?;
     let replayed = answer.replayed.then(|| "true".to_owned());

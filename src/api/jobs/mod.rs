@@ -21,7 +21,6 @@ use super::{Tag, infer};
 use crate::app::App;
 use crate::auth::key::Scope;
 use crate::inference::job::{self, SubmitError};
-use crate::web::json::body;
 use crate::web::json::fields::StoredJson;
 use crate::web::json::problem::{Code, Problem};
 
@@ -65,13 +64,7 @@ impl JobsApi {
     /// fails and costs nothing. Needs the scope `infer`.
     #[oai(path = "/jobs", method = "post", operation_id = "submitJob")]
     async fn submit(&self, key: Key, app: Data<&App>, request: &Request, body: Body) -> Result<Accepted, Problem> {
-        let caller = match key.with(Scope::Infer) {
-            Ok(caller) => caller,
-            Err(problem) => {
-                body::discard(request, body).await;
-                return Err(problem);
-            }
-        };
+        let (caller, body) = key.with_body(Scope::Infer, request, body).await?;
         let task = request.extensions().get::<Preferred>().map(|preferred| preferred.0);
         let call = infer::asked(request, body, (task, ROUTE)).await?;
         let taken = job::submit(&app.jobs, caller, call).await.map_err(refused)?;

@@ -10,7 +10,7 @@ use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, OpenApi};
-use sea_orm::{ColumnTrait as _, QueryFilter as _, TransactionTrait as _};
+use sea_orm::TransactionTrait as _;
 use serde_json::Value;
 
 use self::schema::{ApiKey, CreateKey, RotateKey, UpdateKey, change};
@@ -212,7 +212,7 @@ pub fn describe(document: &mut Value) {
 
 async fn find(app: &App, caller: &Caller, id: &str) -> Result<api_key::Model, Problem> {
     let id: KeyId = id.parse().map_err(|_| Problem::not_found("key"))?;
-    let row = api_key::Entity::of(caller.account.id).filter(api_key::Column::Id.eq(id)).one(&app.db).await?;
+    let row = api_key::Entity::one_of(caller.account.id, id).one(&app.db).await?;
     row.ok_or_else(|| Problem::not_found("key"))
 }
 

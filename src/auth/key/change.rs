@@ -6,10 +6,7 @@ use std::net::IpAddr;
 use entity::api_key;
 use entity::ids::{AccountId, KeyId};
 use ipnet::IpNet;
-use sea_orm::{
-    ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbErr, IntoActiveModel as _, QueryFilter as _,
-    QuerySelect as _,
-};
+use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, ConnectionTrait, DbErr, IntoActiveModel as _, QuerySelect as _};
 
 use super::Scope;
 use super::create::{names, valid_name};
@@ -117,13 +114,13 @@ pub(super) async fn lock(
     id: KeyId,
     now: entity::Time,
 ) -> Result<api_key::Model, ChangeKeyError> {
-    let found = api_key::Entity::of(account).filter(api_key::Column::Id.eq(id)).lock_exclusive().one(txn).await?;
+    let found = api_key::Entity::one_of(account, id).lock_exclusive().one(txn).await?;
     let row = found.ok_or(ChangeKeyError::NotFound)?;
     if row.is_active(now) { Ok(row) } else { Err(ChangeKeyError::Inactive) }
 }
 
 async fn find(txn: &impl ConnectionTrait, account: AccountId, id: KeyId) -> Result<api_key::Model, ChangeKeyError> {
-    let found = api_key::Entity::of(account).filter(api_key::Column::Id.eq(id)).one(txn).await?;
+    let found = api_key::Entity::one_of(account, id).one(txn).await?;
     found.ok_or(ChangeKeyError::NotFound)
 }
 

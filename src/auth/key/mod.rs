@@ -112,7 +112,7 @@ pub async fn list(db: &impl ConnectionTrait, account: AccountId) -> Result<Vec<a
 /// # Errors
 /// When the database refuses.
 pub async fn revoke(db: &impl ConnectionTrait, keys: &Keys, account: AccountId, id: KeyId, now: entity::Time) -> Result<bool, DbErr> {
-    let Some(key) = api_key::Entity::of(account).filter(api_key::Column::Id.eq(id)).one(db).await? else { return Ok(false) };
+    let Some(key) = api_key::Entity::one_of(account, id).one(db).await? else { return Ok(false) };
     let revoked = api_key::Entity::update_many()
         .col_expr(api_key::Column::RevokedAt, Expr::value(now))
         .filter(api_key::Column::Id.eq(id))

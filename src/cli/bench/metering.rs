@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use image::{ImageFormat, RgbImage};
 
@@ -40,22 +40,11 @@ struct Contestant {
     outcomes: Vec<Vec<Outcome>>,
 }
 
-/// A process of ours that is killed when this is dropped.
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
-
 /// Measures and prints.
 ///
 /// # Errors
 /// When wrk is missing or a server does not start.
 pub async fn run(args: Args) -> anyhow::Result<()> {
-    // Free file slots for a thousand connections and their answers; the soft limit is often 1024.
     let house = house::start(Path::new("models"), args.accounts, &[]).await?;
     let folder = house.folder().to_owned();
     let body = folder.join("picture.png");
@@ -63,16 +52,13 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let (one, many) = (folder.join("key"), folder.join("keys"));
     fs::write(&one, &house.api_keys[0])?;
     fs::write(&many, house.api_keys.join("\n"))?;
-    let (floor, floor_url) = floor(&["--accounts", "1"]).await?;
-    let database =
-        |accounts: &str| ["--accounts".to_owned(), accounts.to_owned(), "--database".to_owned(), house.database_url().to_owned()];
-    let hot = database("1");
-    let (per_request, per_request_url) = floor_with(&hot).await?;
+    let unmetered = floor(&[]).await?;
+    let per_request = floor(&["--database", house.database_url()]).await?;
     let mut contestants = vec![
-        contestant("(c) the same route, unmetered", &floor_url, &one),
+        contestant("(c) the same route, unmetered", &unmetered.url, &one),
         contestant("(b) Lensmeter, one hot account", &house.url, &one),
         contestant(&format!("(b) Lensmeter, {} accounts", args.accounts), &house.url, &many),
-        contestant("(a) a transaction per request, one hot account", &per_request_url, &one),
+        contestant("(a) a transaction per request, one hot account", &per_request.url, &one),
     ];
     let peers = if args.alone { Vec::new() } else { peers(&folder, &one, &mut contestants).await };
     warm(&contestants, &body)?;
@@ -86,7 +72,6 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
                     content_type: "image/png",
                     connections,
                     seconds: args.seconds,
-                    core: None,
                 };
                 let outcome = wrk::run(load)?;
                 eprintln!("round {round}, {connections:>4} connections: {:>8.0}/s  {}", outcome.rate(), contestant.name);
@@ -96,7 +81,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         }
     }
     println!("{}", table(&contestants, &args, &house));
-    drop((floor, per_request, peers));
+    drop((unmetered, per_request, peers));
     Ok(())
 }
 
@@ -104,18 +89,11 @@ fn contestant(name: &str, url: &str, keys: &Path) -> Contestant {
     Contestant { name: name.to_owned(), url: format!("{url}/v1/detect"), keys: keys.to_owned(), outcomes: Vec::new() }
 }
 
-async fn floor(arguments: &[&str]) -> anyhow::Result<(Server, String)> {
-    floor_with(&arguments.iter().map(|&argument| argument.to_owned()).collect::<Vec<_>>()).await
-}
-
-async fn floor_with(arguments: &[String]) -> anyhow::Result<(Server, String)> {
-    let listen = format!("127.0.0.1:{}", peer::free_port()?);
+async fn floor(arguments: &[&str]) -> anyhow::Result<Peer> {
+    let port = peer::free_port()?;
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["bench", "floor", "--listen", &listen]).args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut server = Server(command.spawn()?);
-    let url = format!("http://{listen}");
-    peer::ready(&format!("{url}/health"), || Ok(server.0.try_wait()?.is_some())).await?;
-    Ok((server, url))
+    command.args(["bench", "floor", "--listen", &format!("127.0.0.1:{port}")]).args(arguments);
+    peer::start(command, port).await
 }
 
 async fn peers(folder: &Path, keys: &Path, contestants: &mut Vec<Contestant>) -> Vec<Peer> {
@@ -136,7 +114,7 @@ async fn peers(folder: &Path, keys: &Path, contestants: &mut Vec<Contestant>) ->
 fn warm(contestants: &[Contestant], body: &Path) -> anyhow::Result<()> {
     for contestant in contestants {
         let Contestant { url, keys, .. } = contestant;
-        let outcome = wrk::run(Load { url, keys, body, content_type: "image/png", connections: 64, seconds: 3, core: None })?;
+        let outcome = wrk::run(Load { url, keys, body, content_type: "image/png", connections: 64, seconds: 3 })?;
         if outcome.refused > 0 || outcome.errors > 0 {
             eprintln!("{}: {} answers were no 200, {} requests had none", contestant.name, outcome.refused, outcome.errors);
         }

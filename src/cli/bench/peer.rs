@@ -1,4 +1,4 @@
-//! A server that we are compared with: a script of `scripts/peers/` in its own process.
+//! A server that we are compared with, in a process of its own: a script of `scripts/peers/`, or a floor of ours.
 
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -40,23 +40,26 @@ pub fn script(name: &str, argument: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Starts a serving script and waits until its `/health` answers.
+/// Starts a serving script.
 ///
 /// # Errors
 /// When it ends or is not ready within a minute.
 pub async fn serve(name: &str, model: &Path) -> anyhow::Result<Peer> {
     let port = free_port()?;
-    let command = Command::new(python())
-        .arg(Path::new("scripts/peers").join(name))
-        .arg(model)
-        .arg(port.to_string())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn();
-    let mut peer =
-        Peer { child: command.with_context(|| format!("{} does not start", python()))?, url: format!("http://127.0.0.1:{port}") };
-    ready(&format!("{}/health", peer.url), || Ok(peer.child.try_wait()?.is_some())).await.with_context(|| name.to_owned())?;
+    let mut command = Command::new(python());
+    command.arg(Path::new("scripts/peers").join(name)).arg(model).arg(port.to_string());
+    start(command, port).await.with_context(|| name.to_owned())
+}
+
+/// Starts a server and waits until its `/health` answers.
+///
+/// # Errors
+/// When it ends or is not ready within a minute.
+pub async fn start(mut command: Command, port: u16) -> anyhow::Result<Peer> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let spawned = command.stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn();
+    let mut peer = Peer { child: spawned.with_context(|| format!("{program} does not start"))?, url: format!("http://127.0.0.1:{port}") };
+    ready(&format!("{}/health", peer.url), || Ok(peer.child.try_wait()?.is_some())).await?;
     Ok(peer)
 }
 

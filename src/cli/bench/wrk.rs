@@ -47,8 +47,6 @@ pub struct Load<'a> {
     pub content_type: &'a str,
     pub connections: u32,
     pub seconds: u32,
-    /// The processor that wrk runs on; any when none.
-    pub core: Option<u32>,
 }
 
 /// Runs wrk.
@@ -56,14 +54,7 @@ pub struct Load<'a> {
 /// # Errors
 /// When it is not installed, or says something else than it should.
 pub fn run(load: Load<'_>) -> anyhow::Result<Outcome> {
-    let mut command = match load.core {
-        Some(core) => {
-            let mut pinned = Command::new("taskset");
-            pinned.args(["-c", &core.to_string(), "wrk"]);
-            pinned
-        }
-        None => Command::new("wrk"),
-    };
+    let mut command = Command::new("wrk");
     command.args(["--threads", "1", "--timeout", "30s", "--script", "scripts/peers/load.lua"]);
     command.args(["--connections", &load.connections.to_string(), "--duration", &format!("{}s", load.seconds), load.url]);
     command.env("BODY", load.body).env("KEYS", load.keys).env("CONTENT_TYPE", load.content_type);

@@ -100,7 +100,7 @@ async fn call(jobs: &Jobs, job: &job::Model) -> Result<Answer, InferenceError> {
 
 /// The key that submitted the job, as it is now: revoking a key stops what it began.
 async fn caller(db: &DatabaseConnection, job: &job::Model) -> Result<Arc<Caller>, InferenceError> {
-    let key = api_key::Entity::of(job.account_id).filter(api_key::Column::Id.eq(job.key_id)).one(db).await.map_err(unavailable)?;
+    let key = api_key::Entity::one_of(job.account_id, job.key_id).one(db).await.map_err(unavailable)?;
     let key = key.filter(|key| key.revoked_at.is_none()).ok_or(InferenceError::KeyRevoked)?;
     let account = account::Entity::find_by_id(job.account_id).one(db).await.map_err(unavailable)?;
     let account = account.filter(|account| account.standing != account::Standing::Closed).ok_or(InferenceError::KeyRevoked)?;

@@ -8,7 +8,7 @@ use entity::ids::{KeyId, PeriodId};
 use entity::money::Nanos;
 use poem::web::{Data, Path};
 use poem::{IntoResponse as _, Response, handler};
-use sea_orm::{ColumnTrait as _, QueryFilter as _, TransactionTrait as _};
+use sea_orm::TransactionTrait as _;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -139,7 +139,7 @@ fn not_changed(error: ChangeKeyError) -> PortalError {
 
 async fn find(app: &App, me: &SignedInMember, id: &str) -> Result<api_key::Model, PortalError> {
     let id: KeyId = id.parse().map_err(|_| PortalError::NotFound)?;
-    let row = api_key::Entity::of(me.account.id).filter(api_key::Column::Id.eq(id)).one(&app.db).await?;
+    let row = api_key::Entity::one_of(me.account.id, id).one(&app.db).await?;
     row.ok_or(PortalError::NotFound)
 }
 

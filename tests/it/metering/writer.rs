@@ -1,14 +1,35 @@
 //! The group commit: a poisoned call fails alone, whatever the size of its batch; a full queue says so.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use entity::money::{Nanos, Overflow};
 use lensmeter::billing::reconcile;
-use lensmeter::metering::{Metering, Rejected};
+use lensmeter::metering::{Committed, Metering, Rejected, Usage};
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 
 use super::books::{Customer, number, record};
+use crate::support::db::TestDb;
 use crate::support::{db, make};
+
+/// Commits all of them at once, with the balance locked for `pause`, so that they are in one or two batches.
+async fn commit_behind_a_lock(
+    db: &TestDb,
+    metering: &Metering,
+    usages: Vec<Usage>,
+    pause: Duration,
+) -> Vec<tokio::task::JoinHandle<Result<Committed, Rejected>>> {
+    let blocking = db.begin().await.unwrap();
+    blocking.execute_unprepared("SELECT 1 FROM balance FOR UPDATE").await.unwrap();
+    let commit = |usage| {
+        let metering = metering.clone();
+        tokio::spawn(async move { metering.writer.commit(usage).await })
+    };
+    let commits = usages.into_iter().map(commit).collect();
+    tokio::time::sleep(pause).await;
+    blocking.rollback().await.unwrap();
+    commits
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn poison_in_a_large_batch_fails_alone() {
@@ -26,18 +47,7 @@ async fn poison_in_a_large_batch_fails_alone() {
         }
         usages.push(usage);
     }
-    // The balance is locked meanwhile, so that all of them are in one or two batches.
-    let blocking = db.begin().await.unwrap();
-    blocking.execute_unprepared("SELECT 1 FROM balance FOR UPDATE").await.unwrap();
-    let commits: Vec<_> = usages
-        .into_iter()
-        .map(|usage| {
-            let metering = metering.clone();
-            tokio::spawn(async move { metering.writer.commit(usage).await })
-        })
-        .collect();
-    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    blocking.rollback().await.unwrap();
+    let commits = commit_behind_a_lock(&db, &metering, usages, Duration::from_millis(100)).await;
     for (call, commit) in commits.into_iter().enumerate() {
         let outcome = commit.await.unwrap();
         match call {
@@ -61,17 +71,7 @@ async fn more_calls_than_may_wait_are_told_so() {
     for _ in 0..CALLS {
         usages.push(customer.usage(&db, &metering, None).await.unwrap());
     }
-    let blocking = db.begin().await.unwrap();
-    blocking.execute_unprepared("SELECT 1 FROM balance FOR UPDATE").await.unwrap();
-    let commits: Vec<_> = usages
-        .into_iter()
-        .map(|usage| {
-            let metering = metering.clone();
-            tokio::spawn(async move { metering.writer.commit(usage).await })
-        })
-        .collect();
-    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    blocking.rollback().await.unwrap();
+    let commits = commit_behind_a_lock(&db, &metering, usages, Duration::from_millis(200)).await;
     let (mut served, mut overloaded) = (0, 0);
     for commit in commits {
         match commit.await.unwrap() {
