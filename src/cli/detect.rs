@@ -32,11 +32,10 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let file = std::fs::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
     let vision = Vision::open(&args.folder, &args.device, 1)?;
     let route = vision.route(Task::Detect, args.model.as_deref(), 0)?;
-    let picture = vision.decode(&route, file.into()).await?;
     let options = Options::Detect(DetectOptions { min_confidence: args.min_confidence, ..DetectOptions::default() });
     let (lane, deadline) = (Lane { account: 0, weight: 1, fresh: true }, Instant::now() + Duration::from_secs(60));
-    let inferred = vision.infer(&route, &picture, &options, lane, deadline).await?;
+    let inferred = vision.ask(&route, file.into(), &options, lane, deadline).await?;
     let Findings::Detections(detections) = &inferred.findings else { anyhow::bail!("the model gave something else than boxes") };
-    println!("{}", serde_json::to_string_pretty(&Found::of(&picture, detections))?);
+    println!("{}", serde_json::to_string_pretty(&Found::of(inferred.size, detections))?);
     Ok(())
 }

@@ -8,7 +8,7 @@ use entity::money::Nanos;
 use super::fetch::FetchError;
 use crate::metering::idempotency::KeyConflict;
 use crate::metering::limits::LimitError;
-use crate::vision::{DecodeError, InferError};
+use crate::vision::{AskError, DecodeError, InferError};
 
 /// The refusals of an inference call; `api/problem` and the playground say them in their own way.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +65,15 @@ pub enum InferenceError {
     /// A defect of ours, logged where it happened.
     #[error("the call failed on our side")]
     Internal,
+}
+
+impl From<AskError> for InferenceError {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Decode(error) => error.into(),
+            AskError::Infer(error) => error.into(),
+        }
+    }
 }
 
 impl From<DecodeError> for InferenceError {

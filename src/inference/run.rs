@@ -19,7 +19,7 @@ use crate::metering::idempotency::Begun;
 use crate::metering::limits::{Hold, Spender};
 use crate::metering::{Committed, Record, Rejected, Usage};
 use crate::platform::telemetry::own::{self, Part};
-use crate::vision::{Inferred, Lane, Options, Picture, Route, Source, Task, Timing};
+use crate::vision::{Inferred, Lane, Options, Route, Source, Task, Timing};
 
 /// From admission to the end of inference; a lease outlives it.
 pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -87,15 +87,14 @@ pub async fn infer(inference: &Inference, caller: &Arc<Caller>, request: InferRe
     own::record(Part::Admit, spent, 1);
     let (admission, hold) = admitted?;
     let deadline = Instant::now() + inference.deadline;
-    let (picture, fetch) = picture(inference, &route, &request.image, deadline).await?;
+    let (bytes, fetch) = image(inference, &request.image, deadline).await?;
     let lane = Lane { account: caller.account.id.0.as_u128(), weight: admission.weight, fresh: request.fresh };
-    let inferred = inference.vision.infer(&route, &picture, &request.options, lane, deadline).await?;
-    let Timing { queue, infer, .. } = inferred.timing;
-    let timing = ServerTiming { fetch, decode: picture.decode, queue, infer, commit: Duration::ZERO };
+    let inferred = inference.vision.ask(&route, bytes, &request.options, lane, deadline).await?;
+    let Timing { decode, queue, infer, .. } = inferred.timing;
+    let timing = ServerTiming { fetch, decode, queue, infer, commit: Duration::ZERO };
     let draft = Arc::new(Draft {
         id: InferenceId::new(),
         created: now.timestamp(),
-        picture,
         inferred,
         encoding: request.encoding,
         currency: admission.currency.clone(),
@@ -125,21 +124,15 @@ fn no_model(inference: &Inference, task: Task, wanted: Option<&str>) -> String {
     }
 }
 
-/// The picture of a call, and how long it took to fetch when it was given by its URL.
-async fn picture(
-    inference: &Inference,
-    route: &Route,
-    image: &ImageSource,
-    deadline: Instant,
-) -> Result<(Picture, Option<Duration>), InferenceError> {
-    let (bytes, fetch) = match image {
+/// The file of a call, and how long it took to fetch when it was given by its URL.
+async fn image(inference: &Inference, image: &ImageSource, deadline: Instant) -> Result<(Bytes, Option<Duration>), InferenceError> {
+    Ok(match image {
         ImageSource::Bytes(bytes) => (bytes.clone(), None),
         ImageSource::Url(url) => {
             let started = Instant::now();
             (fetch::fetch(url, inference.allow_private_images, deadline).await?, Some(started.elapsed()))
         }
-    };
-    Ok((inference.vision.decode(route, bytes).await?, fetch))
+    })
 }
 
 fn replay(body: Vec<u8>) -> Answer {
@@ -205,9 +198,8 @@ async fn commit(
 }
 
 fn usage(inference: &Inference, request: &InferRequest, admission: &Admission, hold: Hold, draft: &Arc<Draft>) -> Usage {
-    let Inferred { model, timing, source, .. } = &draft.inferred;
+    let Inferred { model, size, timing, source, .. } = &draft.inferred;
     let free = *source != Source::Computed && admission.cached == Cached::Free;
-    let Picture { width, height, .. } = &draft.picture;
     let tiers = admission.tiers.clone();
     let now = inference.clock.now();
     Usage {
@@ -218,7 +210,7 @@ fn usage(inference: &Inference, request: &InferRequest, admission: &Admission, h
         model_version: model.version.clone(),
         request: request.request_id,
         quantity: if free { 0 } else { 1 },
-        pixels: i64::from(*width) * i64::from(*height),
+        pixels: i64::from(size.width) * i64::from(size.height),
         // Centuries of device time would be needed to leave i64.
         compute_us: timing.compute.as_micros() as i64,
         charge: Arc::new(move |before, quantity| rating::charge(&tiers, before, quantity)),

@@ -31,6 +31,6 @@ impl Metering {
     pub fn start(db: &DatabaseConnection) -> Self {
         let (limits, rate) = (limits::Limits::new(db.clone()), rate::RateLimits::new(db.clone()));
         limits.clone().tend_in_background(rate.clone());
-        Self { writer: Writer::start(db.clone()), idempotency: idempotency::Idempotency::new(db.clone()), rate, limits }
+        Self { writer: Writer::start(db), idempotency: idempotency::Idempotency::new(db.clone()), rate, limits }
     }
 }

@@ -7,10 +7,13 @@ use sea_orm::DatabaseConnection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::commit::{self, Committed, Rejected, Usage};
+use crate::platform::db;
 use crate::platform::telemetry::own::{self, Part};
 
 /// Calls that may wait for a commit. More is answered 503: the database is then seconds behind.
 const QUEUE: usize = 8192;
+/// One transaction is under way at a time; the second takes over from one that breaks.
+const CONNECTIONS: u32 = 2;
 /// Events of one transaction.
 const BATCH: usize = 512;
 
@@ -28,9 +31,9 @@ pub struct Writer {
 
 impl Writer {
     /// Starts the writing task; it ends when the last handle is gone and everything queued is written.
-    pub fn start(db: DatabaseConnection) -> Self {
+    pub fn start(db: &DatabaseConnection) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        tokio::spawn(write(db, waiting));
+        tokio::spawn(write(db::beside(db, CONNECTIONS), waiting));
         Self { queue }
     }
 

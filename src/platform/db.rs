@@ -3,11 +3,17 @@
 use std::time::Duration;
 
 use migration::{Migrator, MigratorTrait as _};
-use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbErr, RuntimeErr, SqlErr, TransactionTrait as _};
+use sea_orm::sqlx::postgres::PgPoolOptions;
+use sea_orm::{
+    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbErr, RuntimeErr, SqlErr, SqlxPostgresConnector,
+    TransactionTrait as _,
+};
 use tokio::net::TcpStream;
 
 /// "lensmete" in ASCII: the advisory lock that migrations hold.
 const MIGRATION_LOCK: i64 = 0x6c65_6e73_6d65_7465;
+/// How long work waits for a connection of a pool.
+const ACQUIRE: Duration = Duration::from_secs(5);
 
 /// Opens a pool. Fails within seconds when the database does not answer.
 ///
@@ -18,13 +24,23 @@ pub async fn connect(url: &str, max_connections: u32) -> Result<DatabaseConnecti
     options
         .max_connections(max_connections)
         .connect_timeout(Duration::from_secs(5))
-        .acquire_timeout(Duration::from_secs(5))
+        .acquire_timeout(ACQUIRE)
         .sqlx_logging(false);
     match Database::connect(options).await {
         Ok(db) => Ok(db),
         // The pool asks again until its time is over and then only says that it is: the socket knows why.
         Err(error) => Err(unreachable(url).await.map_or(error, |reason| DbErr::Conn(RuntimeErr::Internal(reason)))),
     }
+}
+
+/// A small pool of its own to the same database: what waits there never waits for a crowd of readers elsewhere. Statements
+/// are planned once and not for each run, for the few that are run again and again with other values.
+#[must_use]
+pub fn beside(db: &DatabaseConnection, connections: u32) -> DatabaseConnection {
+    let pool = db.get_postgres_connection_pool();
+    let options = pool.connect_options().as_ref().clone().options([("plan_cache_mode", "force_generic_plan")]);
+    let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE).connect_lazy_with(options);
+    SqlxPostgresConnector::from_sqlx_postgres_pool(pool)
 }
 
 /// Why the server of a URL cannot be reached, when it cannot.

@@ -51,7 +51,7 @@ fn attempt(backend: &mut dyn Backend, batch: Vec<Entry>) -> Result<(), (Vec<Entr
     let shares = split(infer, &frames);
     for ((entry, output), compute) in batch.into_iter().zip(outputs).zip(shares) {
         let queue = started.saturating_duration_since(entry.joined);
-        answer(entry, Ok((output, Timing { queue, infer, compute })));
+        answer(entry, Ok((output, Timing { queue, infer, compute, ..Timing::default() })));
     }
     Ok(())
 }

@@ -13,12 +13,36 @@ use std::{
 
 use moka::future::Cache as Store;
 
-use super::{Findings, InferError, Options, Picture, Source, Timing};
+use super::{Findings, InferError, Lane, Options, Picture, Size, Source, Target, Timing};
 
 /// The cache; clones share it.
 #[derive(Clone, Debug)]
 pub struct Cache {
     answers: Store<Key, Arc<Found>>,
+    files: Store<File, Known>,
+}
+
+/// Files whose pixels are remembered, some 200 bytes each.
+const FILES: u64 = 65_536;
+
+/// A file that was sent.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct File {
+    /// Who sent it.
+    pub account: u128,
+    /// What it was decoded for: at another scale it has other pixels.
+    pub target: Target,
+    /// BLAKE3 of its bytes.
+    pub digest: [u8; 32],
+}
+
+/// What is remembered of a file: enough to find answers about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Known {
+    /// Of the picture, as sent.
+    pub size: Size,
+    /// See [`pixels`].
+    pub pixels: [u8; 32],
 }
 
 /// What makes calls equal.
@@ -28,8 +52,20 @@ pub struct Key {
     pub account: u128,
     /// The loaded model's id: a model whose files changed is another one.
     pub model: u64,
-    /// See [`digest`].
+    /// Of pixels and options.
     pub digest: [u8; 32],
+}
+
+impl Key {
+    /// Of a model's call with `pixels`, see [`pixels`].
+    #[must_use]
+    pub fn new(lane: Lane, model: u64, pixels: &[u8; 32], options: &Options) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(pixels);
+        // Their derived text says every field, and floats in full.
+        hasher.update(format!("{options:?}").as_bytes());
+        Self { account: lane.account, model, digest: *hasher.finalize().as_bytes() }
+    }
 }
 
 /// What a model found, and what that took.
@@ -41,15 +77,13 @@ pub struct Found {
     pub timing: Timing,
 }
 
-/// Pixels and options in one number.
+/// BLAKE3 of a picture's sizes and pixels.
 #[must_use]
-pub fn digest(picture: &Picture, options: &Options) -> [u8; 32] {
+pub fn pixels(picture: &Picture) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
     for side in [picture.width, picture.height, picture.pixels_width, picture.pixels_height] {
         hasher.update(&side.to_be_bytes());
     }
-    // Their derived text says every field, and floats in full.
-    hasher.update(format!("{options:?}").as_bytes());
     hasher.update(&picture.rgb);
     *hasher.finalize().as_bytes()
 }
@@ -60,7 +94,25 @@ impl Cache {
     #[must_use]
     pub fn new(bytes: u64, life: Duration) -> Self {
         let weigher = |_: &Key, found: &Arc<Found>| size_of_found(found);
-        Self { answers: Store::builder().max_capacity(bytes).weigher(weigher).time_to_live(life).build() }
+        Self {
+            answers: Store::builder().max_capacity(bytes).weigher(weigher).time_to_live(life).build(),
+            files: Store::builder().max_capacity(if bytes > 0 { FILES } else { 0 }).time_to_live(life).build(),
+        }
+    }
+
+    /// What is known of a file.
+    pub async fn known(&self, file: &File) -> Option<Known> {
+        self.files.get(file).await
+    }
+
+    /// Remembers a file.
+    pub async fn remember(&self, file: File, known: Known) {
+        self.files.insert(file, known).await;
+    }
+
+    /// The answer that is kept for a call.
+    pub async fn kept(&self, key: &Key) -> Option<Arc<Found>> {
+        self.answers.get(key).await
     }
 
     /// The answer of an equal call, or that of `run`.

@@ -23,6 +23,8 @@ pub struct Lane {
 /// Where the time of one call went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timing {
+    /// Of decoding the file; zero for a picture that came as pixels or was known.
+    pub decode: Duration,
     /// From joining the queue to the start of the batch.
     pub queue: Duration,
     /// The whole batch on the device.

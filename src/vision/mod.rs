@@ -1,11 +1,12 @@
 //! Serves vision models: bytes in, things found out. Knows no database, no account and no price.
 //!
-//! One call reads left to right: [`routing`] (which models) → [`decode`] → [`cache`] (an equal call ends here) →
+//! One call reads left to right: [`routing`] (which models) → [`ask`] (an equal file ends here) → [`decode`] → [`cache`] (an equal call ends here) →
 //! [`preprocess`] → [`batcher`] → [`backend`] ([`torch`]) → [`postprocess`] → [`tasks`], and behind the answer [`shadow`].
 //! [`registry`] reads a model's folder, [`loaded`] puts it onto the device, [`folder`] does so again when it changes;
 //! [`pool`] bounds the work beside the device, [`train`] makes the built-in model. Only `torch` and `train` name tch:
 //! everything else builds and is tested without libtorch.
 
+mod ask;
 mod attempt;
 pub mod backend;
 pub mod batcher;
@@ -35,7 +36,8 @@ use std::{
 
 use bytes::Bytes;
 
-pub use decode::{DecodeError, DecodeLimits, Picture, Target};
+pub use ask::AskError;
+pub use decode::{DecodeError, DecodeLimits, Picture, Size, Target};
 pub use lanes::{InferError, Lane, Timing};
 pub use registry::{ModelInfo, OpenError, Task};
 pub use routing::{Route, Routing, UnknownModel};
@@ -83,9 +85,11 @@ pub enum Source {
 pub struct Inferred {
     /// The model that answered: the route's fallback where the first could not.
     pub model: Arc<ModelInfo>,
+    /// Of the picture, as sent.
+    pub size: Size,
     /// What it found.
     pub findings: Findings,
-    /// Where the time went; all zero when nothing was computed for this call.
+    /// Where the time went; all zero but decoding when nothing was computed for this call.
     pub timing: Timing,
     /// Whether the model ran for it.
     pub source: Source,
@@ -212,14 +216,22 @@ impl Vision {
         self.catalog().route(task, name, account)
     }
 
-    /// Decodes a picture on the CPU pool, as large as the models of the route need it.
+    /// Decodes a picture on the CPU pool, as large as the models of the route need it; for a call that may be answered by an
+    /// earlier one, its pixels are hashed there too.
     ///
     /// # Errors
     /// [`DecodeError`]; `Overloaded` comes before any work is done.
-    pub async fn decode(&self, route: &Route, bytes: Bytes) -> Result<Picture, DecodeError> {
+    pub async fn decode(&self, route: &Route, bytes: Bytes, lane: Lane) -> Result<Picture, DecodeError> {
         route.room().map_err(|retry_after| DecodeError::Overloaded { retry_after })?;
         let (limits, target) = (self.limits, route.target());
-        let decoded = self.pool.try_run(move || decode::decode(&bytes, &limits, target)).await;
+        let work = move || {
+            let mut picture = decode::decode(&bytes, &limits, target)?;
+            if !lane.fresh {
+                picture.digest = Some(cache::pixels(&picture));
+            }
+            Ok(picture)
+        };
+        let decoded = self.pool.try_run(work).await;
         decoded.unwrap_or_else(|error| {
             Err(match error {
                 PoolError::Full => DecodeError::Overloaded { retry_after: std::time::Duration::from_secs(1) },
@@ -271,12 +283,16 @@ impl Vision {
         let (found, source) = if lane.fresh {
             (Arc::new(run().await?), Source::Computed)
         } else {
-            let (hashed, of) = (picture.clone(), options.clone());
-            let digest = self.pool.run(move || cache::digest(&hashed, &of)).await.map_err(|_| broken("reading the picture"))?;
-            self.cache.answer(Key { account: lane.account, model: model.id, digest }, deadline, run).await?
+            let hashed = picture.clone();
+            let pixels = match picture.digest {
+                Some(digest) => digest,
+                None => self.pool.run(move || cache::pixels(&hashed)).await.map_err(|_| broken("reading the picture"))?,
+            };
+            self.cache.answer(Key::new(lane, model.id, &pixels, options), deadline, run).await?
         };
         let timing = if source == Source::Computed { found.timing } else { Timing::default() };
-        Ok(Inferred { model: Arc::clone(&model.info), findings: found.findings.clone(), timing, source })
+        let (size, timing) = (picture.size(), Timing { decode: picture.decode, ..timing });
+        Ok(Inferred { model: Arc::clone(&model.info), size, findings: found.findings.clone(), timing, source })
     }
 
     async fn compute(

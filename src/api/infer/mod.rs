@@ -67,8 +67,8 @@ pub async fn asked(request: &Request, body: Body, (task, route): (Option<Task>, 
         None => named(fields.text("task")?.as_deref())?,
     };
     let choice = Choice::read(task, fields)?;
-    let fingerprint = choice.fingerprint(route, &image);
-    let idempotency = idempotency_key(request)?.map(|key| Idempotency { key, fingerprint, keep: LIFETIME });
+    let keyed = |key| Idempotency { key, fingerprint: choice.fingerprint(route, &image), keep: LIFETIME };
+    let idempotency = idempotency_key(request)?.map(keyed);
     let Choice { model, options, encoding } = choice;
     let (fresh, request_id) = (wants_fresh(request), request_id::of(request));
     Ok(InferRequest { image, model, options, encoding, fresh, idempotency, request_id, route, promised: None })

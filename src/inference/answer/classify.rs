@@ -2,8 +2,7 @@
 
 use serde::Serialize;
 
-use super::Size;
-use crate::vision::{Classified, Picture};
+use crate::vision::{Classified, Size};
 
 /// What a picture shows.
 #[derive(Serialize)]
@@ -26,11 +25,11 @@ struct Prediction<'a> {
 
 impl<'a> Shown<'a> {
     /// The part of the answer that has nothing to do with who asked; `classes` come best first.
-    pub fn of(picture: &Picture, classes: &'a [Classified]) -> Self {
+    pub fn of(size: Size, classes: &'a [Classified]) -> Self {
         let prediction =
             |one: &'a Classified| Prediction { class: &one.class, class_id: one.class_id, confidence: super::confidence(one.confidence) };
         Self {
-            image: Size::of(picture),
+            image: size,
             predictions: classes.iter().map(prediction).collect(),
             top: classes.first().map(|best| best.class.as_str()),
             confidence: classes.first().map(|best| super::confidence(best.confidence)),

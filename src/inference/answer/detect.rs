@@ -2,8 +2,7 @@
 
 use serde::Serialize;
 
-use super::Size;
-use crate::vision::{Detection, Picture};
+use crate::vision::{Detection, Size};
 
 /// What a detection found in a picture.
 #[derive(Serialize)]
@@ -14,8 +13,8 @@ pub struct Found<'a> {
 
 impl<'a> Found<'a> {
     /// The part of the answer that has nothing to do with who asked.
-    pub fn of(picture: &Picture, detections: &'a [Detection]) -> Self {
-        Self { image: Size::of(picture), predictions: detections.iter().map(Prediction::of).collect() }
+    pub fn of(size: Size, detections: &'a [Detection]) -> Self {
+        Self { image: size, predictions: detections.iter().map(Prediction::of).collect() }
     }
 }
 

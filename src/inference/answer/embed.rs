@@ -4,8 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::Size;
-use crate::vision::Picture;
+use crate::vision::Size;
 
 /// How the numbers of an embedding are written: `OpenAI`'s `encoding_format`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +40,7 @@ enum Numbers<'a> {
 
 impl<'a> Embedded<'a> {
     /// The part of the answer that has nothing to do with who asked.
-    pub fn of(picture: &Picture, features: &'a [f32], encoding: Encoding) -> Self {
+    pub fn of(size: Size, features: &'a [f32], encoding: Encoding) -> Self {
         let embedding = match encoding {
             Encoding::Float => Numbers::List(features),
             Encoding::Base64 => {
@@ -49,6 +48,6 @@ impl<'a> Embedded<'a> {
                 Numbers::Text(STANDARD.encode(bytes))
             }
         };
-        Self { image: Size::of(picture), data: [Entry { object: "embedding", index: 0, embedding }] }
+        Self { image: size, data: [Entry { object: "embedding", index: 0, embedding }] }
     }
 }

@@ -12,7 +12,7 @@ use entity::money;
 use serde::Serialize;
 
 use crate::metering::Committed;
-use crate::vision::{Findings, Inferred, Picture, Source};
+use crate::vision::{Findings, Inferred, Source};
 
 pub use detect::Found;
 pub use embed::Encoding;
@@ -70,18 +70,6 @@ enum TaskResult<'a> {
 }
 
 #[derive(Serialize)]
-struct Size {
-    width: u32,
-    height: u32,
-}
-
-impl Size {
-    fn of(picture: &Picture) -> Self {
-        Self { width: picture.width, height: picture.height }
-    }
-}
-
-#[derive(Serialize)]
 struct Usage {
     event_id: String,
     images: i64,
@@ -97,7 +85,6 @@ struct Usage {
 pub(super) struct Draft {
     pub id: InferenceId,
     pub created: i64,
-    pub picture: Picture,
     pub inferred: Inferred,
     pub encoding: Encoding,
     pub currency: String,
@@ -107,7 +94,7 @@ impl Draft {
     /// The JSON, once the usage is committed: contract, section 3.
     pub fn render(&self, committed: &Committed) -> Vec<u8> {
         let Inferred { model, timing, .. } = &self.inferred;
-        let time = self.picture.decode + timing.queue + timing.infer;
+        let time = timing.decode + timing.queue + timing.infer;
         let (object, result) = self.result();
         let body = Body {
             id: self.id.to_string(),
@@ -123,11 +110,11 @@ impl Draft {
     }
 
     fn result(&self) -> (&'static str, TaskResult<'_>) {
-        let picture = &self.picture;
+        let size = self.inferred.size;
         match &self.inferred.findings {
-            Findings::Detections(detections) => ("detection", TaskResult::Detection(Found::of(picture, detections))),
-            Findings::Classes(classes) => ("classification", TaskResult::Classification(classify::Shown::of(picture, classes))),
-            Findings::Embedding(features) => ("list", TaskResult::Embedding(embed::Embedded::of(picture, features, self.encoding))),
+            Findings::Detections(detections) => ("detection", TaskResult::Detection(Found::of(size, detections))),
+            Findings::Classes(classes) => ("classification", TaskResult::Classification(classify::Shown::of(size, classes))),
+            Findings::Embedding(features) => ("list", TaskResult::Embedding(embed::Embedded::of(size, features, self.encoding))),
         }
     }
 
@@ -136,7 +123,7 @@ impl Draft {
         Usage {
             event_id: committed.event.to_string(),
             images: committed.quantity,
-            megapixels: hundredths(self.picture.megapixels_milli().div_ceil(10)),
+            megapixels: hundredths(self.inferred.size.megapixels_milli().div_ceil(10)),
             compute_ms: format!("{:.1}", self.inferred.timing.compute.as_secs_f64() * 1000.0),
             cached: self.inferred.source != Source::Computed,
             amount: committed.amount.decimal(exponent),

@@ -53,7 +53,7 @@ impl DecodeLimits {
 
 /// The sides in pixels that are needed. A JPEG that is far larger is decoded at a reduced scale, which takes about half
 /// the time; the picture keeps its size as sent for answers and prices.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Target {
     /// The longer side is not reduced below this.
     pub longer: u32,
@@ -72,6 +72,23 @@ impl Target {
     }
 }
 
+/// Pixels of a picture as sent, after the camera's rotation was applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Size {
+    /// Pixels across.
+    pub width: u32,
+    /// Pixels down.
+    pub height: u32,
+}
+
+impl Size {
+    /// In thousandths of a megapixel, rounded up: what a price by resolution counts.
+    #[must_use]
+    pub fn megapixels_milli(self) -> u64 {
+        (u64::from(self.width) * u64::from(self.height)).div_ceil(1000)
+    }
+}
+
 /// A decoded picture: upright, RGB, opaque.
 #[derive(Clone, Debug)]
 pub struct Picture {
@@ -87,13 +104,15 @@ pub struct Picture {
     pub rgb: Bytes,
     /// How long decoding took.
     pub decode: Duration,
+    /// Of the pixels, where it was made while decoding.
+    pub digest: Option<[u8; 32]>,
 }
 
 impl Picture {
     /// A picture of pixels that need no decoding: `width * height * 3` bytes.
     #[must_use]
     pub fn new(width: u32, height: u32, rgb: Vec<u8>) -> Self {
-        Self { width, height, pixels_width: width, pixels_height: height, rgb: rgb.into(), decode: Duration::ZERO }
+        Self { width, height, pixels_width: width, pixels_height: height, rgb: rgb.into(), decode: Duration::ZERO, digest: None }
     }
 
     /// Whether it has every pixel of what was sent.
@@ -102,10 +121,10 @@ impl Picture {
         (self.pixels_width, self.pixels_height) == (self.width, self.height)
     }
 
-    /// Its size in thousandths of a megapixel, rounded up: what a price by resolution counts.
+    /// Its size as sent.
     #[must_use]
-    pub fn megapixels_milli(&self) -> u64 {
-        (u64::from(self.width) * u64::from(self.height)).div_ceil(1000)
+    pub fn size(&self) -> Size {
+        Size { width: self.width, height: self.height }
     }
 }
 

@@ -46,7 +46,7 @@ fn every_format_is_taken() {
     for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP, ImageFormat::Gif, ImageFormat::Bmp, ImageFormat::Tiff] {
         let picture = take(&encode(noise(), format)).unwrap_or_else(|error| panic!("{format:?}: {error}"));
         assert_eq!((picture.width, picture.height, picture.rgb.len()), (96, 64, 96 * 64 * 3), "{format:?}");
-        assert_eq!(picture.megapixels_milli(), 7, "96 * 64 is 6.144 thousandths, rounded up");
+        assert_eq!(picture.size().megapixels_milli(), 7, "96 * 64 is 6.144 thousandths, rounded up");
     }
 }
 
@@ -183,7 +183,7 @@ fn a_large_jpeg_is_decoded_at_the_scale_that_is_needed_and_keeps_its_size() {
         let middle = (picture.pixels_height / 2 * picture.pixels_width) as usize * 3;
         assert!(picture.rgb[middle] > 230 && picture.rgb[middle + (picture.pixels_width as usize - 1) * 3 + 2] > 230);
     }
-    assert_eq!(at(100).megapixels_milli(), 1280, "priced by the size as sent");
+    assert_eq!(at(100).size().megapixels_milli(), 1280, "priced by the size as sent");
 }
 
 #[test]

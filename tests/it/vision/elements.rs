@@ -15,6 +15,9 @@ fn open() -> Vision {
     Vision::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models"), "cpu", 1).expect("the shipped model opens")
 }
 
+/// Nothing is kept.
+const LANE: Lane = Lane { account: 1, weight: 1, fresh: true };
+
 /// What a call found, and where its time went.
 struct Detected {
     detections: Vec<Detection>,
@@ -23,8 +26,8 @@ struct Detected {
 
 async fn infer(vision: &Vision, picture: &Picture, options: &DetectOptions) -> Detected {
     let route = vision.route(Task::Detect, None, 1).expect("there is a detector");
-    let (lane, deadline) = (Lane { account: 1, weight: 1, fresh: true }, Instant::now() + Duration::from_secs(60));
-    let inferred = vision.infer(&route, picture, &Options::Detect(options.clone()), lane, deadline).await;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let inferred = vision.infer(&route, picture, &Options::Detect(options.clone()), LANE, deadline).await;
     let Inferred { findings: Findings::Detections(detections), timing, .. } = inferred.expect("the device works") else {
         panic!("a detector detects")
     };
@@ -34,7 +37,7 @@ async fn infer(vision: &Vision, picture: &Picture, options: &DetectOptions) -> D
 async fn detect(vision: &Vision, file: &str, options: &DetectOptions) -> Detected {
     let bytes = std::fs::read(fixtures().join(file)).expect("the fixture is there");
     let route = vision.route(Task::Detect, None, 1).expect("there is a detector");
-    let picture = vision.decode(&route, bytes.into()).await.expect("the fixture is a picture");
+    let picture = vision.decode(&route, bytes.into(), LANE).await.expect("the fixture is a picture");
     infer(vision, &picture, options).await
 }
 

@@ -163,13 +163,13 @@ async fn a_full_queue_refuses_before_it_decodes_and_the_fallback_takes_over() {
         until("it is in the queue", || stage.frames("cat/1") == taken.min(2) && waiting(&vision, "cat/1") == taken.saturating_sub(2)).await;
     }
     // What is sent is no picture: had it been decoded, that would be the error.
-    let refused = vision.decode(&cat, "no picture".into()).await.expect_err("the queue is full");
+    let refused = vision.decode(&cat, "no picture".into(), lane(7)).await.expect_err("the queue is full");
     assert!(matches!(refused, DecodeError::Overloaded { .. }), "{refused}");
     assert!(matches!(call(&vision, &cat, &picture(99), lane(1)).await, Err(InferError::Overloaded { .. })));
     models.routing("models.cat.fallback = 'dog'");
     vision.reload().await;
     let cat = route(&vision, "cat", 1);
-    assert!(matches!(vision.decode(&cat, "no picture".into()).await, Err(DecodeError::UnsupportedMediaType { .. })));
+    assert!(matches!(vision.decode(&cat, "no picture".into(), lane(7)).await, Err(DecodeError::UnsupportedMediaType { .. })));
     let other = {
         let vision = vision.clone();
         tokio::spawn(async move { call(&vision, &cat, &picture(99), lane(1)).await })
