@@ -13,6 +13,9 @@ use crate::vision::{
 /// Scenes that confidences are calibrated on.
 const CALIBRATION: u64 = 200;
 
+/// After this share of the time only the second look is trained.
+const SETTLE: f64 = 0.85;
+
 /// Train the built-in detector on pictures that this command draws
 ///
 /// The run takes as long as you give it, and accuracy still grows with it: on one core with AVX512-BF16 a picture takes
@@ -90,6 +93,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             batch: args.batch,
             from: args.from.clone(),
             rate: args.rate,
+            settle: SETTLE,
         })?;
         println!("weights: {}", model.weights.display());
         let report = calibrate::measure(&mut open(&args, &model)?, &model, &args.fonts, CALIBRATION)?;

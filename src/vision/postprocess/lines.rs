@@ -99,21 +99,6 @@ impl Lines {
         (line.long(line.high) * sin.abs().min(cos.abs()) >= tilt).then_some(number)
     }
 
-    /// Whether the print about a box runs level, or upright, to three degrees: by the nearest core long enough to tell.
-    #[must_use]
-    pub fn level(&self, [x0, y0, x1, y1]: [f32; 4]) -> bool {
-        let (x, y) = ((x0 + x1) / 2., (y0 + y1) / 2.);
-        let far = |line: &Line| {
-            let (sin, cos) = line.angle.sin_cos();
-            let (dx, dy) = (x - line.middle[0], y - line.middle[1]);
-            let along = ((dx * cos + dy * sin).abs() - line.core / 2.).max(0.);
-            along.hypot(dy * cos - dx * sin)
-        };
-        let long = self.lines.iter().filter(|line| line.core > 24. && line.core > line.high * 1.5);
-        let nearest = long.map(|line| (far(line), line)).min_by(|a, b| a.0.total_cmp(&b.0));
-        nearest.is_none_or(|(_, line)| line.angle.sin().abs().min(line.angle.cos().abs()) < 0.055)
-    }
-
     /// The core at a point of the frame, or within a cell of it.
     #[must_use]
     pub fn at(&self, x: f32, y: f32) -> Option<&Line> {

@@ -6,28 +6,28 @@
 //! 3. Text mask: connected cores. A long core replaces the boxes in its middle, because boxes of lines longer than the
 //!    network sees are cut short; a tilted core lends its angle to the box over it.
 //! 4. Codes: one pool for all kinds of code; pieces of one barcode joined; text inside a code dropped.
-//! 5. Boxes to tick: apart from the codes; doubted where the print is level and the border does not reach the corners;
-//!    where one and a letter are seen in one place, the surer stays.
+//! 5. Boxes to tick: apart from the codes; where one and a letter are seen in one place, the surer stays.
 
 pub mod boxes;
 mod lines;
 pub mod nms;
-pub mod square;
 
 use lines::{Line, Lines, turned};
 pub use nms::overlap;
 use nms::{Candidate, candidates, overlap_of, suppress, vote};
 
-use super::backend::{Frame, Maps};
+use super::backend::Maps;
 
 /// Scores below this are not looked at, not even to vote.
 const FLOOR: f32 = 0.05;
-/// Boxes of which this share lies inside a better one are fragments of it.
-const CONTAINED: f32 = 0.6;
+/// Lines of which this share lies inside a better one are fragments of it.
+const CONTAINED: f32 = 0.7;
+/// The same for boxes to tick.
+const BOX_CONTAINED: f32 = 0.6;
 /// The same for codes.
 const CODE_CONTAINED: f32 = 0.7;
-/// A code at least this sure removes the text inside it.
-const SURE_CODE: f32 = 0.4;
+/// A code at least this sure removes the text inside it: print is taken for a weak code more often than a code for print.
+const SURE_CODE: f32 = 0.6;
 /// Lines longer than this many heights are taken from the mask.
 const LONG: f32 = 9.;
 /// Both ends of a core must be this many pixels off the level, or the tilt of a few cells would be believed.
@@ -77,18 +77,15 @@ pub struct Kinds {
     pub boxes: Option<usize>,
 }
 
-/// Everything found on a frame whose picture part is `width` x `height` pixels, best first.
+/// Everything found on maps whose picture part is `width` x `height` pixels, best first.
 #[must_use]
-pub fn shapes(maps: &Maps, frame: &Frame, kinds: Kinds, size: (usize, usize), limits: Thresholds) -> Vec<Shape> {
+pub fn shapes(maps: &Maps, kinds: Kinds, size: (usize, usize), limits: Thresholds) -> Vec<Shape> {
     let mut found = codes(maps, kinds, limits.iou);
     if let Some(bars) = kinds.bars {
         join(&mut found, bars);
     }
     let cores = Lines::find(&maps.mask, maps.columns * 2, maps.rows * 2);
     let mut boxes = kinds.boxes.map_or_else(Vec::new, |class| boxes(maps, class, limits.iou, &mut found));
-    for found in boxes.iter_mut().filter(|found| cores.level(found.rect)) {
-        found.score *= trust(square::straightness(frame, found.rect));
-    }
     if let Some(text) = kinds.text {
         let sure: Vec<[f32; 4]> = found.iter().filter(|code| code.score > SURE_CODE).map(|code| code.rect).collect();
         let in_code = |line: &Shape| sure.iter().any(|code| covered(line.rect, *code) > 0.7);
@@ -128,7 +125,7 @@ fn boxes(maps: &Maps, class: usize, iou: f32, codes: &mut Vec<Shape>) -> Vec<Sha
     let all = candidates(maps, class, FLOOR);
     let kept = suppress(&all, |a, b| {
         let (over, inside) = overlap(a.rect, b.rect);
-        over > iou || inside > CONTAINED
+        over > iou || inside > BOX_CONTAINED
     });
     let shape = |kept: &Candidate| Shape { class, score: kept.score, rect: vote(kept, all.iter()).rect, quad: None };
     let in_code = |found: &Shape| codes.iter().any(|code| code.score > found.score && covered(found.rect, code.rect) > 0.7);
@@ -136,11 +133,6 @@ fn boxes(maps: &Maps, class: usize, iou: f32, codes: &mut Vec<Shape>) -> Vec<Sha
     // The other way round, what is taken for a small code may be a surer box.
     codes.retain(|code| !found.iter().any(|found| found.score > code.score && overlap(found.rect, code.rect).0 > 0.4));
     found
-}
-
-/// What is left of a score when this share of the border near the corners is seen.
-fn trust(straight: f32) -> f32 {
-    ((straight - 0.5) / 0.4).clamp(0.3, 1.)
 }
 
 /// A sign is a letter or a box to tick, not both: the surer of two in one place stays.

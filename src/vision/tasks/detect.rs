@@ -65,7 +65,7 @@ pub struct Detection {
 pub fn detections(model: &ModelInfo, maps: &Maps, prepared: &Prepared, options: &DetectOptions) -> Vec<Detection> {
     let index = |name: &str| model.classes.iter().position(|class| class == name);
     let kinds = Kinds { classes: model.classes.len(), text: index(TEXT_LINE), bars: index(BARCODE), boxes: index(CHECKBOX) };
-    let found = shapes(maps, &prepared.frame, kinds, (prepared.width, prepared.height), options.thresholds(model));
+    let found = shapes(maps, kinds, (prepared.width, prepared.height), options.thresholds(model));
     named(model, found, prepared, options)
 }
 

@@ -7,6 +7,7 @@ mod layers;
 mod load;
 pub mod network;
 mod script;
+pub mod second;
 pub mod trial;
 mod weights;
 
@@ -160,7 +161,7 @@ fn reason(message: &str) -> String {
 fn maps(network: &Elements, x: &Tensor, first: &Frame, kind: Kind) -> Result<Vec<Output>, TchError> {
     let maps = network.forward(x, false, kind.into());
     let scores = split(&maps.class.f_sigmoid()?)?;
-    let sides = split(&((maps.sides.f_clamp(-4., 6.)?.f_exp()? - 1.) * STRIDE as f64))?;
+    let sides = split(&second::distances(&maps.sides))?;
     let mask = split(&maps.mask.f_sigmoid()?)?;
     let (columns, rows) = (first.width / STRIDE, first.height / STRIDE);
     let of = |((scores, sides), mask)| Output::Maps(Maps { columns, rows, scores, sides, mask });

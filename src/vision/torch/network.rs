@@ -9,6 +9,8 @@ use tch::{
     nn::{self, Init},
 };
 
+use super::second::{self, SecondLook, Seen};
+
 /// Cells of the detection map are this many pixels apart.
 pub const STRIDE: usize = 8;
 /// Cells of the text mask are this many pixels apart.
@@ -28,6 +30,8 @@ pub struct Maps {
     pub sides: Tensor,
     /// `[n, 1, h/4, w/4]`, logits of "inside the core of a text line".
     pub mask: Tensor,
+    /// When training: what was looked at a second time. When serving it is in the maps already.
+    pub seen: Option<Seen>,
 }
 
 /// How the convolutions are computed. Statistics, heads' outputs and the loss are always float32.
@@ -50,7 +54,9 @@ impl Precision {
         Self::Full
     }
 
-    fn kind(self) -> Kind {
+    /// Of the numbers that convolutions take.
+    #[must_use]
+    pub fn kind(self) -> Kind {
         match self {
             Self::Full => Kind::Float,
             Self::Brain => Kind::BFloat16,
@@ -66,7 +72,7 @@ impl From<Kind> for Precision {
 
 /// Convolution, batch normalisation, SiLU.
 #[derive(Debug)]
-struct Cba {
+pub struct Cba {
     weight: Tensor,
     scale: Tensor,
     shift: Tensor,
@@ -79,7 +85,9 @@ struct Cba {
 }
 
 impl Cba {
-    fn new(path: &nn::Path<'_>, inputs: i64, outputs: i64, kernel: i64, stride: i64, padding: i64) -> Self {
+    /// Registers its parameters below `path`.
+    #[must_use]
+    pub fn new(path: &nn::Path<'_>, inputs: i64, outputs: i64, kernel: i64, stride: i64, padding: i64) -> Self {
         let norm = path.set_group(1) / "bn";
         Self {
             weight: (path / "conv").var("weight", &[outputs, inputs, kernel, kernel], nn::init::DEFAULT_KAIMING_NORMAL),
@@ -98,7 +106,8 @@ impl Cba {
         Self::new(path, inputs, outputs, kernel, 1, kernel / 2)
     }
 
-    fn forward(&self, x: &Tensor, train: bool, precision: Precision) -> Tensor {
+    /// `x` in the precision's kind; the result too.
+    pub fn forward(&self, x: &Tensor, train: bool, precision: Precision) -> Tensor {
         let (stride, padding) = ([self.stride; 2], [self.padding; 2]);
         if let Some((weight, bias)) = &self.folded {
             return x.conv2d(weight, Some(bias), stride, padding, [1, 1], 1).silu_();
@@ -134,18 +143,21 @@ impl Residual {
 
 /// A last 1x1 convolution: small weights and a chosen bias, so that the first losses are finite.
 #[derive(Debug)]
-struct Out {
+pub struct Out {
     weight: Tensor,
     bias: Tensor,
 }
 
 impl Out {
-    fn new(path: &nn::Path<'_>, inputs: i64, outputs: i64, bias: f64) -> Self {
+    /// Registers its parameters below `path`; all its biases begin with `bias`.
+    #[must_use]
+    pub fn new(path: &nn::Path<'_>, inputs: i64, outputs: i64, bias: f64) -> Self {
         let weight = path.var("weight", &[outputs, inputs, 1, 1], Init::Randn { mean: 0., stdev: 0.01 });
         Self { weight, bias: path.set_group(1).var("bias", &[outputs], Init::Const(bias)) }
     }
 
-    fn forward(&self, x: &Tensor) -> Tensor {
+    /// In float32.
+    pub fn forward(&self, x: &Tensor) -> Tensor {
         x.to_kind(Kind::Float).conv2d(&self.weight, Some(&self.bias), [1, 1], [0, 0], [1, 1], 1)
     }
 }
@@ -170,6 +182,8 @@ pub struct Elements {
     mask_fine: Cba,
     mask_mix: Cba,
     mask: Out,
+    /// Where there is a class for it to look at.
+    look: Option<SecondLook>,
 }
 
 impl Elements {
@@ -192,12 +206,35 @@ impl Elements {
             mask_fine: Cba::same(&(path / "st"), WIDTHS[0], MASK_WIDTH, 1),
             mask_mix: Cba::same(&(path / "s3"), MASK_WIDTH, MASK_WIDTH, 3),
             mask: Out::new(&(path / "seg"), MASK_WIDTH, 1, -2.),
+            look: (classes as i64 > second::CLASS).then(|| SecondLook::new(&(path / "look"), NECK)),
         }
     }
 
     /// `picture`: `[n, 3, h, w]`, RGB / 255, sides multiples of [`MULTIPLE`], best in channels-last order.
     #[must_use]
     pub fn forward(&self, picture: &Tensor, train: bool, precision: Precision) -> Maps {
+        let (mut maps, told) = self.detect(picture, train, precision);
+        if let Some(look) = &self.look {
+            let seen = look.look(picture, &maps, &told, train, precision);
+            if train {
+                maps.seen = seen;
+            } else {
+                second::settle(&mut maps, seen.as_ref());
+            }
+        }
+        maps
+    }
+
+    /// To train the second look alone: the maps as they are when serving, without a gradient, and what was looked at.
+    #[must_use]
+    pub fn look(&self, picture: &Tensor, precision: Precision) -> Maps {
+        let (mut maps, told) = tch::no_grad(|| self.detect(picture, false, precision));
+        maps.seen = self.look.as_ref().and_then(|look| look.look(picture, &maps, &told, true, precision));
+        maps
+    }
+
+    /// The first look, and what its classes are told by.
+    fn detect(&self, picture: &Tensor, train: bool, precision: Precision) -> (Maps, Tensor) {
         let run = |layer: &Cba, x: &Tensor| layer.forward(x, train, precision);
         let mut x = run(&self.stem, &picture.to_kind(precision.kind()));
         let mut levels = Vec::with_capacity(5);
@@ -216,12 +253,10 @@ impl Elements {
         }
         let h = run(&self.head[0], &p);
         let deep = double(&run(&self.mask_deep, &h));
-        let mask = run(&self.mask_mix, &(run(&self.mask_fine, &levels[0]) + deep));
-        Maps {
-            class: self.class.forward(&run(&self.head[1], &h)),
-            sides: self.sides.forward(&run(&self.head[2], &h)),
-            mask: self.mask.forward(&mask),
-        }
+        let mask = self.mask.forward(&run(&self.mask_mix, &(run(&self.mask_fine, &levels[0]) + deep)));
+        let told = run(&self.head[1], &h);
+        let (class, sides) = (self.class.forward(&told), self.sides.forward(&run(&self.head[2], &h)));
+        (Maps { class, sides, mask, seen: None }, told)
     }
 
     /// Multiplies every normalisation into its convolution: the same numbers with half the passes over memory.
@@ -230,6 +265,7 @@ impl Elements {
         let single = [&mut self.stem, &mut self.mask_deep, &mut self.mask_fine, &mut self.mask_mix];
         let residual = self.blocks.iter_mut().flatten().flat_map(|block| [&mut block.a, &mut block.b]);
         let lists = self.down.iter_mut().chain(&mut self.lateral).chain(&mut self.fuse).chain(&mut self.head);
+        let lists = lists.chain(self.look.iter_mut().flat_map(SecondLook::layers));
         tch::no_grad(|| single.into_iter().chain(residual).chain(lists).for_each(|layer| layer.fold(precision.kind())));
     }
 }

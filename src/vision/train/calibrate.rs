@@ -9,6 +9,7 @@ use super::{
     fonts::Split,
     material::Material,
     run::{RunError, write_tensors},
+    sheet::CHECKBOX,
 };
 use crate::vision::{ModelInfo, backend::Backend};
 
@@ -33,8 +34,14 @@ pub fn apply(report: &Report, weights: &Path) -> Result<(), RunError> {
     let failed = |e| RunError::Tensors(weights.to_owned(), e);
     let mut tensors = tch::no_grad(|| Tensor::read_safetensors(weights)).map_err(failed)?;
     let shifts: Vec<f32> = report.classes.iter().map(|(_, half, _)| logit(half.best_threshold().clamp(0.2, 0.8)) / 2.).collect();
-    for (_, bias) in tensors.iter_mut().filter(|(name, _)| name == "cls.bias") {
-        *bias = &*bias - Tensor::from_slice(&shifts).to_kind(bias.kind());
+    for (name, bias) in &mut tensors {
+        // The scores of the class that is looked at twice come from the second look.
+        let by = match name.as_str() {
+            "cls.bias" => shifts.iter().enumerate().map(|(class, by)| if class == CHECKBOX { 0. } else { *by }).collect(),
+            "look.out.bias" => vec![shifts[CHECKBOX], 0., 0., 0., 0.],
+            _ => continue,
+        };
+        *bias = &*bias - Tensor::from_slice(&by).to_kind(bias.kind());
     }
     write_tensors(&tensors, weights)
 }

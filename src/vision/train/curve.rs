@@ -15,11 +15,12 @@ use crate::vision::train::dice::Dice;
 const SIZE: (f32, f32) = (960., 480.);
 /// Left, top, right, bottom of the plot.
 const PLOT: [f32; 4] = [60., 50., 930., 430.];
-const SERIES: [(&str, Ink); 5] = [
+const SERIES: [(&str, Ink); 6] = [
     ("classes", [200, 60, 40]),
     ("boxes", [40, 90, 190]),
     ("sides", [120, 120, 120]),
     ("mask", [30, 140, 80]),
+    ("second look", [150, 60, 170]),
     ("IoU of positives", [20, 20, 20]),
 ];
 
@@ -29,8 +30,8 @@ pub fn read(path: &Path) -> Vec<LogLine> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let line = |line: &str| {
         let fields: Vec<f64> = line.split(',').map(|field| field.parse().unwrap_or(f64::NAN)).collect();
-        let &[step, seconds, a, b, c, d, iou] = fields.as_slice() else { return None };
-        iou.is_finite().then_some(LogLine { step: step as u64, seconds, parts: [a, b, c, d], iou })
+        let &[step, seconds, a, b, c, d, e, iou] = fields.as_slice() else { return None };
+        iou.is_finite().then_some(LogLine { step: step as u64, seconds, parts: [a, b, c, d, e], iou })
     };
     text.lines().filter_map(line).collect()
 }
@@ -56,7 +57,7 @@ pub fn draw(lines: &[LogLine], fonts: &FontBook) -> RgbImage {
     }
     let mut x = left;
     for (i, (name, ink)) in SERIES.into_iter().enumerate() {
-        let value = |line: &LogLine| if i < 4 { line.parts[i] as f32 } else { line.iou as f32 };
+        let value = |line: &LogLine| if i < 5 { line.parts[i] as f32 } else { line.iou as f32 };
         let points: Vec<[f32; 2]> =
             lines.iter().map(|line| [left + (right - left) * line.step as f32 / steps, y_of(value(line))]).collect();
         points.windows(2).for_each(|pair| canvas.stroke(pair[0], pair[1], 1.8, ink, 1.));

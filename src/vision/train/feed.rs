@@ -14,6 +14,11 @@ use super::{
     targets::{Targets, targets},
 };
 
+/// This share of the scenes is turned by a quarter before crops are cut, in which few are: print on its side is learnt last.
+const TURNED: f32 = 0.2;
+/// In this share of the scenes lines of text are highlighted, which the layouts seldom do.
+const HIGHLIGHTED: f32 = 0.15;
+
 /// One crop with its targets.
 #[derive(Debug)]
 pub struct Sample {
@@ -61,7 +66,13 @@ fn produce(material: &Material, options: FeedOptions, number: &AtomicU64, sender
             let drawn = turn * options.batch as u64 + i as u64;
             // The pool fills quickly at first, then one scene in it is replaced every `reuse` crops.
             if pool.len() < options.batch.max(16) || drawn.is_multiple_of(options.reuse) {
-                let fresh = scene::draw(material, next(), options.scene);
+                let mut fresh = scene::draw(material, next(), options.scene);
+                if dice.chance(TURNED) {
+                    fresh = fresh.turned();
+                }
+                if dice.chance(HIGHLIGHTED) {
+                    fresh.highlight(&mut dice);
+                }
                 if pool.len() < options.pool {
                     pool.push(fresh);
                 } else {

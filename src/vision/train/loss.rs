@@ -3,8 +3,18 @@
 use tch::{Kind, Reduction, Tensor};
 
 use super::feed::Sample;
+use super::geometry::Rect;
 use super::targets::IGNORED;
-use crate::vision::torch::network::{Maps, STRIDE};
+use crate::vision::{
+    postprocess,
+    torch::{
+        network::{Maps, STRIDE},
+        second::{Seen, distances},
+    },
+};
+
+/// A place whose box overlaps a box to tick as much as this is told where that box is.
+const NEAR: f32 = 0.35;
 
 /// A batch as tensors.
 #[derive(Debug)]
@@ -23,6 +33,10 @@ pub struct Batch {
     asked: Tensor,
     /// `[n, 1, h/4, w/4]`: 1, 0 or [`IGNORED`].
     mask: Tensor,
+    /// Of each crop: its boxes to tick, and whether a verdict is asked for.
+    ticks: Vec<Vec<(Rect, bool)>>,
+    /// Cells in a row of the detection map, and rows.
+    columns: usize,
 }
 
 impl Batch {
@@ -54,6 +68,8 @@ impl Batch {
             sides: Tensor::from_slice(&sides).view([-1, 4]),
             asked: Tensor::from_slice(&asked).view([-1, 1]),
             mask: Tensor::from_slice(&mask).view([n, 1, side / 4, side / 4]),
+            ticks: samples.iter().map(|sample| sample.targets.ticks.clone()).collect(),
+            columns: side as usize / STRIDE,
         }
     }
 }
@@ -63,8 +79,8 @@ impl Batch {
 pub struct Loss {
     /// To go backward from.
     pub total: Tensor,
-    /// Classification, boxes, sides, mask.
-    pub parts: [Tensor; 4],
+    /// Classification, boxes, sides, mask, second look.
+    pub parts: [Tensor; 5],
     /// Mean IoU of positives with their boxes.
     pub iou: Tensor,
 }
@@ -75,7 +91,7 @@ pub fn loss(maps: &Maps, batch: &Batch) -> Loss {
     let classes = maps.class.size()[1];
     let logits = maps.class.permute([0, 2, 3, 1]).reshape([-1, classes]);
     let t = maps.sides.permute([0, 2, 3, 1]).reshape([-1, 4]).index_select(0, &batch.cells);
-    let distance = (t.clamp(-4., 6.).exp() - 1.) * STRIDE as f64;
+    let distance = distances(&t);
     let (iou, giou) = overlap(&distance, &batch.sides);
     let n = batch.weights.sum(Kind::Float).clamp_min(1.);
 
@@ -92,8 +108,38 @@ pub fn loss(maps: &Maps, batch: &Batch) -> Loss {
     let aim = (batch.sides.clamp_min(-7.8) / STRIDE as f64 + 1.).log();
     let sides = ((t - aim).abs().mean_dim([1i64].as_slice(), false, Kind::Float) * &batch.weights).sum(Kind::Float) / &n * 0.5;
     let mask = mask_loss(&maps.mask, &batch.mask);
-    let total = &class + &boxes + &sides + &mask;
-    Loss { total, parts: [class, boxes, sides, mask], iou: iou.detach().mean(Kind::Float) }
+    let look = maps.seen.as_ref().map_or_else(|| mask.zeros_like(), |seen| look_loss(seen, batch));
+    let total = &class + &boxes + &sides + &mask + &look;
+    Loss { total, parts: [class, boxes, sides, mask, look], iou: iou.detach().mean(Kind::Float) }
+}
+
+/// Cross-entropy of "this is a box to tick, and so much of it that it counts as found", and how far off the sides are.
+fn look_loss(seen: &Seen, batch: &Batch) -> Tensor {
+    let (near, wanted, asked) = nearest(seen, batch);
+    let (iou, _) = overlap(&seen.sides.detach(), &wanted);
+    let right = iou.ge(0.5).to_kind(Kind::Float) * &near;
+    let class = seen.class.binary_cross_entropy_with_logits(&right, Some(&asked), None::<&Tensor>, Reduction::Sum);
+    let off = ((&seen.sides - &wanted) / &seen.span).abs().sum_dim_intlist([1i64].as_slice(), false, Kind::Float) * &near;
+    class / asked.sum(Kind::Float).clamp_min(1.) * 4. + off.sum(Kind::Float) / (near.sum(Kind::Float) + 4.) * 4.
+}
+
+/// For each place looked at: 1 where a box to tick is near, the sides of that box, and 0 where no verdict is asked for.
+fn nearest(seen: &Seen, batch: &Batch) -> (Tensor, Tensor, Tensor) {
+    let cells: Vec<i64> = (&seen.cells).try_into().expect("indices are whole numbers");
+    let proposed: Vec<f32> = seen.proposed.flatten(0, -1).try_into().expect("sides are float32");
+    let each = batch.columns * batch.columns;
+    let (mut near, mut wanted, mut asked) = (vec![], vec![], vec![]);
+    for (&cell, s) in cells.iter().zip(proposed.as_chunks::<4>().0) {
+        let (crop, cell) = (cell as usize / each, cell as usize % each);
+        let [x, y] = [cell % batch.columns, cell / batch.columns].map(|i| (i as f32 + 0.5) * STRIDE as f32);
+        let rect = [x - s[0], y - s[1], x + s[2], y + s[3]];
+        let over = |(other, asked): &(Rect, bool)| (postprocess::overlap(rect, *other).0, *other, *asked);
+        let best = batch.ticks[crop].iter().map(over).max_by(|a, b| a.0.total_cmp(&b.0)).filter(|best| best.0 >= NEAR);
+        near.push(f32::from(u8::from(best.is_some_and(|(_, _, asked)| asked))));
+        asked.push(f32::from(u8::from(best.is_none_or(|(_, _, asked)| asked))));
+        wanted.extend(best.map_or(*s, |(_, other, _)| [x - other[0], y - other[1], other[2] - x, other[3] - y]));
+    }
+    (Tensor::from_slice(&near), Tensor::from_slice(&wanted).view([-1, 4]), Tensor::from_slice(&asked))
 }
 
 /// IoU and generalised IoU of boxes given by their distances from a common point, `[p, 4]` each.

@@ -8,6 +8,8 @@ const BETAS: (f64, f64) = (0.9, 0.99);
 const EPSILON: f64 = 1e-8;
 const DECAY: f64 = 0.03;
 const CLIP: f64 = 10.;
+/// How the names of the second look's parameters begin.
+const LOOK: &str = "look.";
 
 /// State beside each trained parameter.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub struct Optimizer {
     variables: BTreeMap<String, Tensor>,
     /// Steps done.
     pub step: u64,
+    /// Only the second look is trained.
+    settled: bool,
 }
 
 impl Optimizer {
@@ -43,7 +47,17 @@ impl Optimizer {
         let trained = variables.iter().filter(|(_, value)| value.requires_grad());
         let slots = trained.map(|(name, value)| (name.clone(), slot(value))).collect();
         let mean = variables.iter().map(|(name, value)| (name.clone(), value.detach().copy())).collect();
-        Self { slots, mean, variables, step: 0 }
+        Self { slots, mean, variables, step: 0, settled: false }
+    }
+
+    /// From here on only the second look is trained, on the averaged weights of all the rest, which are what is exported.
+    pub fn settle(&mut self) {
+        self.settled = true;
+        tch::no_grad(|| {
+            for (name, variable) in self.variables.iter_mut().filter(|(name, _)| !name.starts_with(LOOK)) {
+                variable.copy_(&self.mean[name]);
+            }
+        });
     }
 
     /// One step down the gradient of `loss` at this learning rate; gives the norm of the gradient before clipping.
@@ -54,14 +68,17 @@ impl Optimizer {
         loss.backward();
         self.step += 1;
         tch::no_grad(|| {
-            let squares: Vec<Tensor> = self.slots.values().map(|s| s.value.grad().square().sum(Kind::Float)).collect();
+            let settled = self.settled;
+            let mut moved: Vec<&mut Slot> =
+                self.slots.iter_mut().filter(|(name, _)| !settled || name.starts_with(LOOK)).map(|(_, slot)| slot).collect();
+            let squares: Vec<Tensor> = moved.iter().map(|slot| slot.value.grad().square().sum(Kind::Float)).collect();
             let norm = Tensor::stack(&squares, 0).sum(Kind::Float).sqrt().double_value(&[]);
             if !norm.is_finite() {
                 return norm;
             }
             let clip = (CLIP / (norm + 1e-6)).min(1.);
             let bias = (1. - BETAS.0.powf(self.step as f64), 1. - BETAS.1.powf(self.step as f64));
-            for slot in self.slots.values_mut() {
+            for slot in &mut moved {
                 let gradient = slot.value.grad() * clip;
                 let _ = slot.first.g_mul_scalar_(BETAS.0).g_add_(&(&gradient * (1. - BETAS.0)));
                 let _ = slot.second.g_mul_scalar_(BETAS.1).g_add_(&(gradient.square() * (1. - BETAS.1)));

@@ -49,6 +49,8 @@ pub struct RunOptions {
     pub from: Option<PathBuf>,
     /// Highest learning rate: 2e-3 from chance, about half from trained weights.
     pub rate: f64,
+    /// After this share of the length the detection map rests, and the second look alone is trained on what it proposes.
+    pub settle: f64,
 }
 
 /// Why a run could not start or go on.
@@ -75,8 +77,8 @@ pub struct LogLine {
     pub step: u64,
     /// Seconds trained, resumed parts together.
     pub seconds: f64,
-    /// Classification, boxes, sides, mask: means since the last line.
-    pub parts: [f64; 4],
+    /// Classification, boxes, sides, mask, second look: means since the last line.
+    pub parts: [f64; 5],
     /// Mean IoU of positives, since the last line.
     pub iou: f64,
 }
@@ -140,12 +142,18 @@ impl Run {
         let bar = ProgressBar::new(length as u64).with_style(
             ProgressStyle::with_template("{bar:40} {elapsed} of {len} s, {msg}").unwrap_or_else(|_| ProgressStyle::default_bar()),
         );
-        let (mut sum, mut summed, mut saved) = (LogLine::default(), 0., Instant::now());
+        let (mut sum, mut summed, mut saved, mut settled) = (LogLine::default(), 0., Instant::now(), false);
         while self.seconds() < length {
             let samples = feed.recv().map_err(|_| RunError::Starved)?;
             let batch = Batch::new(&samples, feed_options.crop);
-            let lost = loss(&network.forward(&batch.pictures, true, precision), &batch);
-            self.optimizer.step(&lost.total, self.options.rate * share(self.optimizer.step, self.seconds() / length));
+            let used = self.seconds() / length;
+            if !settled && used >= self.options.settle {
+                self.optimizer.settle();
+                settled = true;
+            }
+            let maps = if settled { network.look(&batch.pictures, precision) } else { network.forward(&batch.pictures, true, precision) };
+            let lost = loss(&maps, &batch);
+            self.optimizer.step(&lost.total, self.options.rate * share(self.optimizer.step, used, self.options.settle));
             for (sum, part) in sum.parts.iter_mut().zip(&lost.parts) {
                 *sum += part.double_value(&[]);
             }
@@ -177,8 +185,9 @@ impl Run {
         let path = self.path("log.csv");
         let failed = |e| RunError::File(path.clone(), e);
         let mut file = fs::OpenOptions::new().create(true).append(true).open(&path).map_err(failed)?;
-        let [class, boxes, sides, mask] = line.parts;
-        writeln!(file, "{},{:.0},{class:.4},{boxes:.4},{sides:.4},{mask:.4},{:.4}", line.step, line.seconds, line.iou).map_err(failed)
+        let [class, boxes, sides, mask, look] = line.parts;
+        writeln!(file, "{},{:.0},{class:.4},{boxes:.4},{sides:.4},{mask:.4},{look:.4},{:.4}", line.step, line.seconds, line.iou)
+            .map_err(failed)
     }
 
     /// Checkpoint, weights and curve; each is written beside and renamed, so that a kill leaves the old one.
@@ -193,9 +202,11 @@ impl Run {
     }
 }
 
-/// Share of the highest rate: warm-up, then a cosine over the share of time used.
-fn share(step: u64, used: f64) -> f64 {
+/// Share of the highest rate: warm-up, then a cosine over the share of time used, before and after all but the second look
+/// has settled.
+fn share(step: u64, used: f64, settle: f64) -> f64 {
     let warm = ((step + 1) as f64 / WARM_UP).min(1.);
+    let used = if used < settle { used / settle } else { (used - settle) / (1. - settle).max(f64::EPSILON) };
     let cosine = (1. + (std::f64::consts::PI * used.min(1.)).cos()) / 2.;
     warm * (LAST_RATE + (1. - LAST_RATE) * cosine)
 }

@@ -14,7 +14,7 @@ use super::{
     layouts,
     material::Material,
     run::RunError,
-    sheet::{Object, Sheet},
+    sheet::{Object, Sheet, TEXT},
     warp,
 };
 
@@ -25,6 +25,22 @@ pub struct Scene {
     pub image: RgbImage,
     /// Every line of text, code and box to tick on it; quads may reach over its edges.
     pub objects: Vec<Object>,
+}
+
+impl Scene {
+    /// The scene a quarter further, clockwise.
+    #[must_use]
+    pub fn turned(&self) -> Self {
+        let high = self.image.height() as f32;
+        let turn = |object: &Object| Object { quad: object.quad.map(|[x, y]| [high - y, x]), ..*object };
+        Self { image: image::imageops::rotate90(&self.image), objects: self.objects.iter().map(turn).collect() }
+    }
+
+    /// Turns half of the lines of text into their negative, as a marked line on a screen is and a title on a dark bar.
+    pub fn highlight(&mut self, dice: &mut Dice) {
+        let chosen = self.objects.iter().filter(|object| object.class == TEXT && dice.chance(0.5));
+        chosen.for_each(|line| warp::invert(&mut self.image, line.quad));
+    }
 }
 
 /// Draws a scene of `side` x `side` pixels. Equal seeds and fonts give equal scenes.

@@ -46,6 +46,8 @@ pub struct Targets {
     pub ignored: Vec<usize>,
     /// Mask: 1 core of a line, 0 ground, [`IGNORED`].
     pub mask: Vec<u8>,
+    /// Boxes to tick, for the second look: where, and whether a verdict is asked for.
+    pub ticks: Vec<(Rect, bool)>,
 }
 
 /// Computes the targets.
@@ -56,7 +58,7 @@ pub fn targets(scene: &Scene) -> Targets {
     let window = [0., 0., width as f32, height as f32];
     let mut owner: Vec<Option<(usize, f32)>> = vec![None; columns * rows];
     let mut boxes: Vec<(usize, Rect)> = Vec::new();
-    let mut ignored = Vec::new();
+    let (mut ignored, mut ticks) = (Vec::new(), Vec::new());
     let mut mask = vec![0; (width / MASK_STRIDE) * (height / MASK_STRIDE)];
     for object in &scene.objects {
         let visible = clip(&object.quad, window);
@@ -73,7 +75,11 @@ pub fn targets(scene: &Scene) -> Targets {
         let cut = (rect[2] - rect[0]).min(rect[3] - rect[1]);
         let sliver = object.class == TEXT && cut < thickness * 0.6;
         let blurred = object.module() < if object.class == BARCODE { BAR } else { MODULE };
-        if thickness < SMALLEST || blurred || cut < SMALLEST || sliver || (object.class != TEXT && share < VISIBLE) {
+        let unclear = thickness < SMALLEST || blurred || cut < SMALLEST || sliver || (object.class != TEXT && share < VISIBLE);
+        if object.class == CHECKBOX {
+            ticks.push((rect, !unclear));
+        }
+        if unclear {
             ignored.extend(cells_in(rect, columns, rows));
             continue;
         }
@@ -96,7 +102,7 @@ pub fn targets(scene: &Scene) -> Targets {
     };
     let positives: Vec<Positive> = owner.iter().enumerate().filter_map(positive).collect();
     ignored.retain(|&cell| owner[cell].is_none());
-    Targets { positives, ignored, mask }
+    Targets { positives, ignored, mask, ticks }
 }
 
 /// Centre of a cell in pixels.

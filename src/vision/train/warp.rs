@@ -74,6 +74,15 @@ fn fill(target: &mut RgbImage, source: &RgbImage, back: &Plane, [x0, y0, x1, y1]
 
 /// Darkens the inside of a convex quad by a factor.
 pub fn shade(image: &mut RgbImage, quad: Quad, factor: f32) {
+    change(image, quad, |v| (f32::from(v) * factor) as u8);
+}
+
+/// Turns the inside of a convex quad into its negative.
+pub fn invert(image: &mut RgbImage, quad: Quad) {
+    change(image, quad, |v| 255 - v);
+}
+
+fn change(image: &mut RgbImage, quad: Quad, to: impl Fn(u8) -> u8) {
     let [x0, y0, x1, y1] = hull_of(&quad);
     let (w, h) = (image.width() as f32, image.height() as f32);
     for y in y0.clamp(0., h) as u32..y1.clamp(0., h) as u32 {
@@ -84,7 +93,7 @@ pub fn shade(image: &mut RgbImage, quad: Quad, factor: f32) {
             });
             if inside {
                 let pixel = image.get_pixel_mut(x, y);
-                pixel.0 = pixel.0.map(|v| (f32::from(v) * factor) as u8);
+                pixel.0 = pixel.0.map(&to);
             }
         }
     }

@@ -10,6 +10,7 @@ mod forge;
 mod hostile;
 mod learns;
 mod parity;
+mod postprocess;
 mod registry;
 mod reload;
 mod sample;
