@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +16,7 @@ use crate::worker;
 /// When the listener breaks.
 pub async fn run(app: App, bound: Option<Bound>, work: bool, stop: CancellationToken) -> anyhow::Result<()> {
     let keys = tokio::spawn(note_key_use(app.clone(), stop.clone()));
+    let counting = tokio::spawn(count_samples(app.metrics.clone()));
     let worker = work.then(|| tokio::spawn(worker::run(app.clone(), stop.clone())));
     match bound {
         Some(bound) => bound.serve(app.clone(), stop.clone()).await?,
@@ -24,8 +26,18 @@ pub async fn run(app: App, bound: Option<Bound>, work: bool, stop: CancellationT
         worker.await?;
     }
     keys.await?;
+    counting.abort();
     app.inference.metering.limits.give_back(Duration::ZERO).await;
     Ok(())
+}
+
+/// Sorts the samples of histograms into their buckets. Until then each is in memory by itself, and where nobody reads
+/// `/metrics`, nothing else would ever do it.
+async fn count_samples(metrics: PrometheusHandle) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        metrics.run_upkeep();
+    }
 }
 
 /// Writes down every few seconds, and at the end, which keys were used.

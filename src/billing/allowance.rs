@@ -90,14 +90,15 @@ impl Allowances {
         wall_now: Time,
     ) -> Result<Arc<Admission>, AllowanceError> {
         let key = (account.id, task.to_owned());
-        if let Some(known) = self.cache.get(&key).await
-            && account.now(wall_now) < known.period_ends_at
-        {
-            return Ok(known);
+        if let Some(known) = self.cache.get(&key).await {
+            if account.now(wall_now) < known.period_ends_at {
+                return Ok(known);
+            }
+            self.cache.invalidate(&key).await;
         }
-        let fresh = Arc::new(read(db, account, task, wall_now).await?);
-        self.cache.insert(key, fresh.clone()).await;
-        Ok(fresh)
+        // Of many calls that find nothing one asks the database and the others wait for it.
+        let read = async { read(db, account, task, wall_now).await.map(Arc::new) };
+        self.cache.try_get_with(key, read).await.map_err(|error| AllowanceError::clone(&error))
     }
 
     /// How many calls per minute the account's plan allows; a new plan counts after ten seconds at the latest. `None`: the
@@ -105,16 +106,18 @@ impl Allowances {
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn pace_of(&self, db: &DatabaseConnection, account: AccountId) -> Result<Option<NonZeroU32>, DbErr> {
+    pub async fn pace_of(&self, db: &DatabaseConnection, account: AccountId) -> Result<Option<NonZeroU32>, AllowanceError> {
         if let Some(pace) = self.paces.get(&account).await {
             return Ok(Some(pace));
         }
-        let plan = plan::current(db, account).await?;
-        let pace = plan.and_then(|(version, _)| NonZeroU32::new(version.requests_per_minute.unsigned_abs()));
-        if let Some(pace) = pace {
-            self.paces.insert(account, pace).await;
+        let read = async {
+            let plan = plan::current(db, account).await?;
+            plan.and_then(|(version, _)| NonZeroU32::new(version.requests_per_minute.unsigned_abs())).ok_or(AllowanceError::NoPlan)
+        };
+        match self.paces.try_get_with(account, read).await.map_err(|error| AllowanceError::clone(&error)) {
+            Err(AllowanceError::NoPlan) => Ok(None),
+            pace => pace.map(Some),
         }
-        Ok(pace)
     }
 
     /// Forgets an account and task, after its period turned out to be closed.

@@ -64,7 +64,7 @@ const CHECKS: [(&str, &str); 8] = [
     (
         "lease",
         "SELECT b.account_id, format('%s %s from %s: held', b.scope, b.scope_id, b.window_start) AS what,
-                b.held AS expected, coalesce(sum(l.amount - l.used), 0)::bigint AS found
+                b.held AS expected, least(coalesce(sum(l.amount - l.used), 0), 9223372036854775807)::bigint AS found
          FROM balance b LEFT JOIN lease l ON l.balance_id = b.id
          WHERE $1::uuid IS NULL OR b.account_id = $1 GROUP BY b.id HAVING b.held <> coalesce(sum(l.amount - l.used), 0)",
     ),

@@ -90,7 +90,8 @@ pub async fn run(make: Make, shape: Shape) -> anyhow::Result<Outcome> {
     Ok(Outcome { answered, statuses, seconds: shape.length.as_secs_f64() })
 }
 
-async fn answer(request: RequestBuilder) -> u16 {
+/// Sends a request and reads all of its answer. The status, or 0 without a whole answer.
+pub async fn answer(request: RequestBuilder) -> u16 {
     let Ok(response) = request.send().await else { return 0 };
     let status = response.status();
     // The answer counts when all of it is here.

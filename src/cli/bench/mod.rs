@@ -1,8 +1,11 @@
 //! `lensmeter bench`: what we claim about speed, measured beside what it is compared with, in one run on one machine.
 
+mod events;
 mod floor;
+mod gateway;
 mod house;
 mod load;
+mod memory;
 mod metering;
 mod peer;
 mod vision;
@@ -23,6 +26,12 @@ enum Subject {
     Vision(vision::Args),
     /// A metered call against an unmetered one, a transaction per request, and FastAPI with SQLite
     Metering(metering::Args),
+    /// Reading usage when one account has millions of events, and what they take of the disk
+    Events(events::Args),
+    /// A metered call against one through LiteLLM's proxy
+    Gateway(gateway::Args),
+    /// The server's memory through half an hour of steady load, and after it
+    Memory(memory::Args),
     /// Serve the unmetered route that `metering` compares with
     #[command(hide = true)]
     Floor(floor::Args),
@@ -36,6 +45,9 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     match args.subject {
         Subject::Vision(args) => vision::run(args).await,
         Subject::Metering(args) => metering::run(args).await,
+        Subject::Events(args) => events::run(args).await,
+        Subject::Gateway(args) => gateway::run(args).await,
+        Subject::Memory(args) => memory::run(args).await,
         Subject::Floor(args) => floor::run(args).await,
     }
 }

@@ -55,11 +55,19 @@ pub async fn serve(name: &str, model: &Path) -> anyhow::Result<Peer> {
 ///
 /// # Errors
 /// When it ends or is not ready within a minute.
-pub async fn start(mut command: Command, port: u16) -> anyhow::Result<Peer> {
+pub async fn start(command: Command, port: u16) -> anyhow::Result<Peer> {
+    start_at(command, port, "/health").await
+}
+
+/// The same for one that says at another path that it is ready.
+///
+/// # Errors
+/// When it ends or is not ready within a minute.
+pub async fn start_at(mut command: Command, port: u16, health: &str) -> anyhow::Result<Peer> {
     let program = command.get_program().to_string_lossy().into_owned();
     let spawned = command.stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn();
     let mut peer = Peer { child: spawned.with_context(|| format!("{program} does not start"))?, url: format!("http://127.0.0.1:{port}") };
-    ready(&format!("{}/health", peer.url), || Ok(peer.child.try_wait()?.is_some())).await?;
+    ready(&format!("{}{health}", peer.url), || Ok(peer.child.try_wait()?.is_some())).await?;
     Ok(peer)
 }
 

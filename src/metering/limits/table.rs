@@ -239,10 +239,16 @@ async fn hold_in(txn: &DatabaseTransaction, balance: BalanceId, held: i64) -> Re
     run(txn, "UPDATE balance SET held = $2 WHERE id = $1 AND held <> $2", [balance.0.into(), held.into()]).await.map(drop)
 }
 
-/// Counts what leases hold of a balance: right even after somebody edited the table.
+/// Counts what leases hold of a balance: right even after somebody edited the table. Where they promise more than there is,
+/// all of them are void: one account whose leases were edited keeps no other's from being taken back.
 async fn recount_in(txn: &DatabaseTransaction, balance: BalanceId) -> Result<(), DbErr> {
-    let statement = "UPDATE balance SET held = (SELECT coalesce(sum(amount - used), 0) FROM lease WHERE balance_id = $1) WHERE id = $1";
-    run(txn, statement, [balance.0.into()]).await.map(drop)
+    let statement = "UPDATE balance SET held = leases.promised
+        FROM (SELECT coalesce(sum(amount - used), 0) AS promised FROM lease WHERE balance_id = $1) leases
+        WHERE id = $1 AND leases.promised <= credits - floor - debits";
+    if run(txn, statement, [balance.0.into()]).await? == 0 {
+        void_in(txn, balance).await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn run<const N: usize>(txn: &DatabaseTransaction, text: &str, values: [Value; N]) -> Result<u64, DbErr> {

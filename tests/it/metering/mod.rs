@@ -3,9 +3,12 @@
 pub mod books;
 mod caps;
 mod durability;
+mod full_disk;
 mod leases;
 mod overspend;
+mod overspend_served;
 mod rate;
 mod reconcile;
+mod served;
 mod trouble;
 mod writer;

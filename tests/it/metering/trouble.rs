@@ -52,6 +52,9 @@ async fn leases_edited_by_hand_heal() {
         "UPDATE balance SET epoch = epoch + 1",
         "INSERT INTO lease (id, balance_id, replica, amount, expires_at)
          SELECT gen_random_uuid(), id, id, 9000000000000000000, '2100-01-01' FROM balance",
+        // Their sum is no bigint any more.
+        "INSERT INTO lease (id, balance_id, replica, amount, expires_at)
+         SELECT gen_random_uuid(), id, id, 9000000000000000000, '2100-01-01' FROM balance, generate_series(1, 2)",
     ] {
         let db = db::fresh().await;
         let (customer, metering, other) = (Customer::new(&db).await, Metering::start(&db), Metering::start(&db));
@@ -79,6 +82,32 @@ async fn leases_edited_by_hand_heal() {
         assert_eq!((balance.remaining(), balance.held), (Nanos(CREDIT % PRICE), Nanos(0)), "{edit}");
         assert_eq!(reconcile::differences(&db, None).await.unwrap(), [], "{edit}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_with_edited_leases_keeps_no_other_from_its_credit() {
+    let db = db::fresh().await;
+    let (metering, edited, other) = (Metering::start(&db), Customer::new(&db).await, Customer::new(&db).await);
+    for customer in [&edited, &other] {
+        customer.call(&db, &metering, None).await.unwrap();
+    }
+    db.execute_unprepared("UPDATE lease SET expires_at = 'epoch'").await.unwrap();
+    db.execute_unprepared(&format!(
+        "INSERT INTO lease (id, balance_id, replica, amount, expires_at)
+         SELECT gen_random_uuid(), id, id, 9000000000000000000, '2100-01-01' FROM balance, generate_series(1, 2) WHERE id = '{}'",
+        edited.account.id.0
+    ))
+    .await
+    .unwrap();
+    let found = reconcile::differences(&db, None).await.unwrap();
+    assert!(matches!(&found[..], [difference] if difference.table == "lease" && difference.account == edited.account.id), "{found:?}");
+    upkeep::run(&db, make::start()).await.unwrap();
+    for customer in [&edited, &other] {
+        let balance = balance::Entity::credit_of(customer.account.id).one(&*db).await.unwrap().unwrap();
+        assert_eq!((balance.remaining(), balance.held), (Nanos(CREDIT - PRICE), Nanos(0)));
+        customer.call(&db, &Metering::start(&db), None).await.unwrap();
+    }
+    assert_eq!(reconcile::differences(&db, None).await.unwrap(), []);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,6 +12,7 @@ use lensmeter::platform::db;
 use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, Statement};
 use tokio::sync::OnceCell;
 
+use super::crash::Postmaster;
 use super::make;
 
 /// A database of one test's own.
@@ -30,9 +31,17 @@ impl Deref for TestDb {
 }
 
 impl TestDb {
-    /// Takes the database away from everyone who shares this pool.
+    /// Takes the database away: who is connected is thrown out, and nobody else gets in.
     pub async fn cut(&self) {
-        self.connection.clone().close().await.expect("a pool closes");
+        let (base, name) = self.url.rsplit_once('/').expect("the address names a database");
+        let admin = Database::connect(format!("{base}/postgres")).await.expect("the cluster answers");
+        for statement in [
+            format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"),
+            format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"),
+        ] {
+            admin.execute_unprepared(&statement).await.expect("the test's own database");
+        }
+        admin.close().await.expect("a pool closes");
     }
 }
 
@@ -103,6 +112,7 @@ pub async fn fresh() -> TestDb {
 /// A database in a cluster of its own, for a test that crashes PostgreSQL. Stopped and removed when dropped.
 pub struct Private {
     pub db: TestDb,
+    pub postmaster: Postmaster,
     cluster: Cluster,
     folder: Folder,
     path: PathBuf,
@@ -119,8 +129,12 @@ impl Drop for Private {
 
 /// Starts a cluster for one test, with the schema and the shipped catalogue.
 pub async fn private() -> Private {
+    private_in(folder().with_file_name(format!("private-cluster-{}", uuid::Uuid::now_v7().simple()))).await
+}
+
+/// The same in a folder, which is made, and removed in the end.
+pub async fn private_in(path: PathBuf) -> Private {
     drop(rustls::crypto::ring::default_provider().install_default());
-    let path = folder().with_file_name(format!("private-cluster-{}", std::process::id()));
     let folder = Folder::open(&path).expect("a folder of one test's own");
     let cluster = Cluster::start(&folder, "for tests only").await.expect("a private PostgreSQL starts");
     let connection = db::connect(&cluster.url, 10).await.expect("the new database answers");
@@ -128,5 +142,6 @@ pub async fn private() -> Private {
     // The servers of such a test live by the wall clock.
     upkeep::run(&connection, Clock::System.now()).await.expect("partitions");
     make::catalogue(&connection).await;
-    Private { db: TestDb { connection, url: cluster.url.clone() }, cluster, folder, path }
+    let data = folder.file("postgres").canonicalize().expect("it was just made").join("data");
+    Private { db: TestDb { connection, url: cluster.url.clone() }, postmaster: Postmaster::of(data), cluster, folder, path }
 }

@@ -1,5 +1,6 @@
 //! What tests stand on.
 
+pub mod crash;
 pub mod db;
 pub mod make;
 pub mod model;

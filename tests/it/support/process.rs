@@ -49,39 +49,54 @@ impl Drop for Served {
 
 /// Starts the program on a free port, without background work, and waits until it is ready.
 pub async fn serve(db: &TestDb) -> Served {
-    start(db, &["serve", "--no-worker"]).await
+    start(db, &["serve", "--no-worker"], &[]).await
+}
+
+/// The same with further settings, as environment variables.
+pub async fn serve_with(db: &TestDb, settings: &[(&str, &str)]) -> Served {
+    start(db, &["serve", "--no-worker"], settings).await
 }
 
 /// The same with background work.
 pub async fn serve_and_work(db: &TestDb) -> Served {
-    start(db, &["serve"]).await
+    start(db, &["serve"], &[]).await
 }
 
-async fn start(db: &TestDb, arguments: &[&str]) -> Served {
+/// What `lensmeter doctor --books` says of a database whose books must agree.
+pub async fn doctor_books(db: &TestDb) -> String {
+    let mut command = tokio::process::Command::from(program(db));
+    let output = command.args(["doctor", "--books"]).stdout(Stdio::piped()).output().await.expect("the program starts");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    said
+}
+
+/// The program, configured for a database.
+fn program(db: &TestDb) -> Command {
+    // Of this database: a process that is started again finds what the last one stored.
+    let objects = format!("{}/objects/{}", env!("CARGO_TARGET_TMPDIR"), db.url.rsplit('/').next().unwrap_or_default());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lensmeter"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).stdout(Stdio::null()).envs([
+        ("DATABASE_URL", db.url.as_str()),
+        ("LENSMETER_STORAGE", &objects),
+        ("LENSMETER_SECRET", "a secret of at least thirty-two characters"),
+        ("STRIPE_SECRET_KEY", "sk_test_nobody"),
+        ("STRIPE_WEBHOOK_SECRET", "whsec_nobody"),
+        ("STRIPE_API_BASE", "http://127.0.0.1:9"),
+        ("SMTP_URL", "smtp://127.0.0.1:9"),
+        ("RUST_LOG", "warn"),
+    ]);
+    command
+}
+
+async fn start(db: &TestDb, arguments: &[&str], settings: &[(&str, &str)]) -> Served {
     // reqwest wants one even for plain http; an error means that another test was first.
     drop(rustls::crypto::ring::default_provider().install_default());
     let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
     let url = format!("http://127.0.0.1:{port}");
-    // Of this database: a process that is started again finds what the last one stored.
-    let objects = format!("{}/objects/{}", env!("CARGO_TARGET_TMPDIR"), db.url.rsplit('/').next().unwrap_or_default());
-    let child = Command::new(env!("CARGO_BIN_EXE_lensmeter"))
-        .args(arguments)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .envs([
-            ("DATABASE_URL", db.url.as_str()),
-            ("LENSMETER_STORAGE", &objects),
-            ("LENSMETER_LISTEN", &format!("127.0.0.1:{port}")),
-            ("LENSMETER_PUBLIC_URL", &url),
-            ("LENSMETER_SECRET", "a secret of at least thirty-two characters"),
-            ("STRIPE_SECRET_KEY", "sk_test_nobody"),
-            ("STRIPE_WEBHOOK_SECRET", "whsec_nobody"),
-            ("STRIPE_API_BASE", "http://127.0.0.1:9"),
-            ("SMTP_URL", "smtp://127.0.0.1:9"),
-            ("RUST_LOG", "warn"),
-        ])
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("the program starts");
+    let mut command = program(db);
+    command.args(arguments).env("LENSMETER_LISTEN", format!("127.0.0.1:{port}")).env("LENSMETER_PUBLIC_URL", &url);
+    let child = command.envs(settings.iter().copied()).spawn().expect("the program starts");
     let served = Served { running: Running::Process(child), url };
     for _ in 0..300 {
         if reqwest::get(format!("{}/readyz", served.url)).await.is_ok_and(|answer| answer.status().is_success()) {
