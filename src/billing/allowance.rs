@@ -13,6 +13,9 @@ use sea_orm::{DatabaseConnection, DbErr};
 
 use super::{close, plan, rating};
 
+/// A new plan's rate and weight count after this at the latest.
+const REMEMBERED: Duration = Duration::from_secs(30);
+
 /// Plain numbers for one account and task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admission {
@@ -58,10 +61,11 @@ impl From<DbErr> for AllowanceError {
     }
 }
 
-/// Admissions, each remembered for a second. Cheap to clone.
+/// Admissions, each remembered for [`REMEMBERED`]. Cheap to clone.
 ///
-/// A remembered period may be closed meanwhile; the writer of usage sees that under its lock and asks
-/// [`close::open_period`] again, so no event is lost or late.
+/// Nothing that is remembered can be wrong without its period being closed: prices and plans change with the period only. A
+/// closed one is seen by the writer of usage under its lock, and [`close::open_period`] is asked again; so no event is lost,
+/// late, or charged an old price.
 #[derive(Clone)]
 pub struct Allowances {
     cache: Cache<(AccountId, String), Arc<Admission>>,
@@ -71,8 +75,8 @@ pub struct Allowances {
 impl Default for Allowances {
     fn default() -> Self {
         Self {
-            cache: Cache::builder().max_capacity(100_000).time_to_live(Duration::from_secs(1)).build(),
-            paces: Cache::builder().max_capacity(100_000).time_to_live(Duration::from_secs(10)).build(),
+            cache: Cache::builder().max_capacity(100_000).time_to_live(REMEMBERED).build(),
+            paces: Cache::builder().max_capacity(100_000).time_to_live(REMEMBERED).build(),
         }
     }
 }
@@ -95,12 +99,12 @@ impl Allowances {
         {
             return Ok(known);
         }
-        let fresh = Arc::new(read(db, account, task, wall_now).await?);
+        let fresh = Arc::new(Box::pin(read(db, account, task, wall_now)).await?);
         self.cache.insert(key, fresh.clone()).await;
         Ok(fresh)
     }
 
-    /// How many calls per minute the account's plan allows; a new plan counts after ten seconds at the latest. `None`: the
+    /// How many calls per minute the account's plan allows; a new plan counts after half a minute at the latest. `None`: the
     /// account has no plan.
     ///
     /// # Errors
@@ -109,7 +113,7 @@ impl Allowances {
         if let Some(pace) = self.paces.get(&account).await {
             return Ok(Some(pace));
         }
-        let plan = plan::current(db, account).await?;
+        let plan = Box::pin(plan::current(db, account)).await?;
         let pace = plan.and_then(|(version, _)| NonZeroU32::new(version.requests_per_minute.unsigned_abs()));
         if let Some(pace) = pace {
             self.paces.insert(account, pace).await;

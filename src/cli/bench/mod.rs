@@ -4,6 +4,7 @@ mod floor;
 mod house;
 mod load;
 mod metering;
+mod own;
 mod peer;
 mod vision;
 mod wrk;
