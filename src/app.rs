@@ -1,5 +1,6 @@
 //! What every surface is handed: cheap handles, built once from the configuration.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,9 +22,13 @@ use crate::platform::mail::Mailer;
 use crate::platform::{db, telemetry};
 use crate::vision::{self, Vision};
 
-/// The program, as its surfaces see it. Cheap to clone.
+/// The program, as its surfaces see it: one pointer, which every request gets a copy of.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<Rooms>);
+
+/// What the surfaces find behind it.
+#[derive(Clone)]
+pub struct Rooms {
     pub config: Arc<Config>,
     pub clock: Clock,
     pub db: DatabaseConnection,
@@ -34,6 +39,21 @@ pub struct App {
     pub stripe: Stripe,
     pub mailer: Mailer,
     pub metrics: PrometheusHandle,
+}
+
+impl Deref for App {
+    type Target = Rooms;
+
+    fn deref(&self) -> &Rooms {
+        &self.0
+    }
+}
+
+/// Before it is shared; afterwards a change is the changer's own.
+impl DerefMut for App {
+    fn deref_mut(&mut self) -> &mut Rooms {
+        Arc::make_mut(&mut self.0)
+    }
 }
 
 impl App {
@@ -72,7 +92,7 @@ impl App {
             limits: config.jobs.clone(),
             retention: config.storage.retention(),
         };
-        Ok(Self { keys, throttle: Arc::default(), config, clock, db, inference, jobs, stripe, mailer, metrics })
+        Ok(Self(Arc::new(Rooms { keys, throttle: Arc::default(), config, clock, db, inference, jobs, stripe, mailer, metrics })))
     }
 }
 

@@ -13,6 +13,9 @@ use sea_orm::{DatabaseConnection, DbErr};
 
 use super::{close, plan, rating};
 
+/// A new plan's rate and weight count after this at the latest.
+const REMEMBERED: Duration = Duration::from_secs(30);
+
 /// Plain numbers for one account and task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admission {
@@ -58,10 +61,11 @@ impl From<DbErr> for AllowanceError {
     }
 }
 
-/// Admissions, each remembered for a second. Cheap to clone.
+/// Admissions, each remembered for [`REMEMBERED`]. Cheap to clone.
 ///
-/// A remembered period may be closed meanwhile; the writer of usage sees that under its lock and asks
-/// [`close::open_period`] again, so no event is lost or late.
+/// Nothing that is remembered can be wrong without its period being closed: prices and plans change with the period only. A
+/// closed one is seen by the writer of usage under its lock, and [`close::open_period`] is asked again; so no event is lost,
+/// late, or charged an old price.
 #[derive(Clone)]
 pub struct Allowances {
     cache: Cache<(AccountId, String), Arc<Admission>>,
@@ -71,8 +75,8 @@ pub struct Allowances {
 impl Default for Allowances {
     fn default() -> Self {
         Self {
-            cache: Cache::builder().max_capacity(100_000).time_to_live(Duration::from_secs(1)).build(),
-            paces: Cache::builder().max_capacity(100_000).time_to_live(Duration::from_secs(10)).build(),
+            cache: Cache::builder().max_capacity(100_000).time_to_live(REMEMBERED).build(),
+            paces: Cache::builder().max_capacity(100_000).time_to_live(REMEMBERED).build(),
         }
     }
 }
@@ -98,10 +102,11 @@ impl Allowances {
         }
         // Of many calls that find nothing one asks the database and the others wait for it.
         let read = async { read(db, account, task, wall_now).await.map(Arc::new) };
-        self.cache.try_get_with(key, read).await.map_err(|error| AllowanceError::clone(&error))
+        // Boxed: rare, and every layer above would move it.
+        Box::pin(self.cache.try_get_with(key, read)).await.map_err(|error| AllowanceError::clone(&error))
     }
 
-    /// How many calls per minute the account's plan allows; a new plan counts after ten seconds at the latest. `None`: the
+    /// How many calls per minute the account's plan allows; a new plan counts after half a minute at the latest. `None`: the
     /// account has no plan.
     ///
     /// # Errors
@@ -114,7 +119,7 @@ impl Allowances {
             let plan = plan::current(db, account).await?;
             plan.and_then(|(version, _)| NonZeroU32::new(version.requests_per_minute.unsigned_abs())).ok_or(AllowanceError::NoPlan)
         };
-        match self.paces.try_get_with(account, read).await.map_err(|error| AllowanceError::clone(&error)) {
+        match Box::pin(self.paces.try_get_with(account, read)).await.map_err(|error| AllowanceError::clone(&error)) {
             Err(AllowanceError::NoPlan) => Ok(None),
             pace => pace.map(Some),
         }

@@ -1,6 +1,7 @@
 //! One call: admit → fetch → decode → infer → commit → answer.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use entity::account::Standing;
 use entity::ids::{EventId, InferenceId, RequestId};
 use entity::money::Nanos;
 use entity::price::Cached;
+use metrics::Histogram;
 
 use super::answer::Draft;
 use super::{Answer, Encoding, Inference, InferenceError, ServerTiming, fetch};
@@ -187,7 +189,7 @@ async fn commit(
                 inference.allowances.forget(caller.account.id, task.as_str()).await;
                 (admission, hold) = admit(inference, caller, task, request.promised).await?;
             }
-            Err(Rejected::Duplicate) => return first_answer(inference, caller, request).await,
+            Err(Rejected::Duplicate) => return Box::pin(first_answer(inference, caller, request)).await,
             Err(Rejected::Overloaded) => {
                 return Err(InferenceError::Unavailable("too many calls wait to be recorded: nothing was charged"));
             }
@@ -232,7 +234,14 @@ async fn first_answer(inference: &Inference, caller: &Caller, request: &InferReq
 }
 
 fn observe(timing: &ServerTiming) {
+    // Looked up once and not for each call.
+    static STAGES: LazyLock<HashMap<&str, Histogram>> = LazyLock::new(|| {
+        let stage = |stage| (stage, metrics::histogram!("lensmeter_inference_seconds", "stage" => stage));
+        ["fetch", "decode", "queue", "infer", "commit"].map(stage).into()
+    });
     for (stage, time) in timing.parts() {
-        metrics::histogram!("lensmeter_inference_seconds", "stage" => stage).record(time.as_secs_f64());
+        if let Some(histogram) = STAGES.get(stage) {
+            histogram.record(time);
+        }
     }
 }

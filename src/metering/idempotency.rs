@@ -102,7 +102,7 @@ impl Idempotency {
         }
         let running = Running { keys: self.running.clone(), own };
         // Looked up after the key is taken: a call that just finished is found here.
-        match self.stored(account, key, route, fingerprint, now).await? {
+        match Box::pin(self.stored(account, key, route, fingerprint, now)).await? {
             Some(answer) => Ok(Begun::Replay(answer)),
             None => Ok(Begun::First(running)),
         }

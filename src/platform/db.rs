@@ -21,11 +21,7 @@ const ACQUIRE: Duration = Duration::from_secs(5);
 /// When no connection can be made.
 pub async fn connect(url: &str, max_connections: u32) -> Result<DatabaseConnection, DbErr> {
     let mut options = ConnectOptions::new(url);
-    options
-        .max_connections(max_connections)
-        .connect_timeout(Duration::from_secs(5))
-        .acquire_timeout(ACQUIRE)
-        .sqlx_logging(false);
+    options.max_connections(max_connections).connect_timeout(Duration::from_secs(5)).acquire_timeout(ACQUIRE).sqlx_logging(false);
     match Database::connect(options).await {
         Ok(db) => Ok(db),
         // The pool asks again until its time is over and then only says that it is: the socket knows why.
@@ -33,12 +29,13 @@ pub async fn connect(url: &str, max_connections: u32) -> Result<DatabaseConnecti
     }
 }
 
-/// A small pool of its own to the same database: what waits there never waits for a crowd of readers elsewhere. Statements
-/// are planned once and not for each run, for the few that are run again and again with other values.
+/// A small pool of its own to the same database, for the few statements that are run again and again: what waits there
+/// never waits for a crowd of readers elsewhere. They are planned once and not for each run; a plan that was made when a
+/// table was small must still find rows by their keys when it is large.
 #[must_use]
 pub fn beside(db: &DatabaseConnection, connections: u32) -> DatabaseConnection {
     let pool = db.get_postgres_connection_pool();
-    let options = pool.connect_options().as_ref().clone().options([("plan_cache_mode", "force_generic_plan")]);
+    let options = pool.connect_options().as_ref().clone().options([("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")]);
     let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE).connect_lazy_with(options);
     SqlxPostgresConnector::from_sqlx_postgres_pool(pool)
 }

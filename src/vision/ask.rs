@@ -26,14 +26,7 @@ impl Vision {
     ///
     /// # Errors
     /// [`AskError`].
-    pub async fn ask(
-        &self,
-        route: &Route,
-        bytes: Bytes,
-        options: &Options,
-        lane: Lane,
-        deadline: Instant,
-    ) -> Result<Inferred, AskError> {
+    pub async fn ask(&self, route: &Route, bytes: Bytes, options: &Options, lane: Lane, deadline: Instant) -> Result<Inferred, AskError> {
         let mut file = None;
         if !lane.fresh {
             let named = File { account: lane.account, target: route.target(), digest: self.hash(&bytes).await };
@@ -42,6 +35,19 @@ impl Vision {
             }
             file = Some(named);
         }
+        // Boxed: the future of a call that is answered from memory stays small, and every layer above moves it.
+        Box::pin(self.see(route, bytes, file, options, lane, deadline)).await
+    }
+
+    async fn see(
+        &self,
+        route: &Route,
+        bytes: Bytes,
+        file: Option<File>,
+        options: &Options,
+        lane: Lane,
+        deadline: Instant,
+    ) -> Result<Inferred, AskError> {
         let picture = self.decode(route, bytes, lane).await?;
         if let (Some(file), Some(pixels)) = (file, picture.digest) {
             self.cache.remember(file, Known { size: picture.size(), pixels }).await;

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use crate::accounts::sign_up;
-use crate::app::App;
+use crate::app::{App, Rooms};
 use crate::auth::session;
 use crate::billing::close::{self, CloseDue};
 use crate::billing::invoice::collect::{self, CollectInvoice, PushInvoice};
@@ -56,7 +56,7 @@ fn explain(error: InferenceError) -> (&'static str, String) {
 }
 
 async fn dispatch(app: &App, job: queue_job::Model) -> Outcome {
-    let App { db, stripe, config, mailer, .. } = app;
+    let Rooms { db, stripe, config, mailer, .. } = &**app;
     let (url, now) = (&config.server.public_url, app.clock.now());
     match job.kind.as_str() {
         SendMail::KIND => mail::send(db, mailer, payload(job)?, now).await,

@@ -49,8 +49,9 @@ pub async fn answer<T: ToJSON + Type>(
     (task, route): (Task, &'static str),
 ) -> Result<Answer<T>, Problem> {
     let (caller, body) = key.with_body(Scope::Infer, request, body).await?;
-    let call = asked(request, body, (Some(task), route)).await?;
-    let answer = run::infer(&app.inference, caller, call).await?;
+    let call = Box::pin(asked(request, body, (Some(task), route))).await?;
+    // Boxed where it is made: each layer of routing above would move it.
+    let answer = Box::pin(run::infer(&app.inference, caller, call)).await?;
     let replayed = answer.replayed.then(|| "true".to_owned());
     Ok(Answer::Done(StoredJson::new(answer.body), server_timing(&answer.timing), replayed))
 }

@@ -92,7 +92,7 @@ impl Keys {
             None => {
                 // A known key is let in from wherever others failed: only asking the database is rationed.
                 self.tries.check(from).await?;
-                self.read(parts.public_id).await?
+                Box::pin(self.read(parts.public_id)).await?
             }
         };
         let caller = known.caller.as_ref().ok_or(KeyError::Invalid)?;

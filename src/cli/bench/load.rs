@@ -66,8 +66,10 @@ pub async fn run(make: Make, shape: Shape) -> anyhow::Result<Outcome> {
             while Instant::now() < end {
                 let started = Instant::now();
                 let status = answer(make(&client, sent.fetch_add(1, Ordering::Relaxed))).await;
-                if started >= begin && Instant::now() <= end {
-                    seen.push((status, started.elapsed()));
+                // By when it was answered: one that began before the window and was answered in it was served in it.
+                let answered = Instant::now();
+                if (begin..=end).contains(&answered) {
+                    seen.push((status, answered - started));
                 }
                 if status != 200 {
                     // A refused customer waits before the next try; without that the refusals would be the load.

@@ -9,6 +9,7 @@ use std::process::Command;
 use image::{ImageFormat, RgbImage};
 
 use super::house::{self, House};
+use super::own;
 use super::peer::{self, Peer};
 use super::wrk::{self, Load, Outcome};
 
@@ -81,6 +82,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         }
     }
     println!("{}", table(&contestants, &args, &house));
+    println!("{}", own::table(&house.url).await?);
     drop((unmetered, per_request, peers));
     Ok(())
 }

@@ -7,6 +7,7 @@ mod house;
 mod load;
 mod memory;
 mod metering;
+mod own;
 mod peer;
 mod vision;
 mod wrk;

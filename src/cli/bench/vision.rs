@@ -25,6 +25,7 @@ task = "classify"
 architecture = "torchscript"
 weights = "resnet18.pt"
 description = "ResNet-18 with random weights, for measurements."
+precision = "PRECISION"
 CLASSES
 
 [input]
@@ -65,6 +66,10 @@ struct Contestant {
     last: Option<Outcome>,
 }
 
+/// The two models: as the peers compute, and as an operator may let it compute. The second is not frozen: what is, keeps its
+/// precision.
+const PRECISIONS: [(&str, &str); 2] = [("resnet18", "float32"), ("resnet18-auto", "auto")];
+
 enum Run {
     /// The network on frames that are ready, in this process: what nobody can beat on one thread.
     Bare(Box<dyn Backend>, Vec<Frame>),
@@ -83,15 +88,16 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 }
 
 async fn measure(args: &Args, models: &Path) -> anyhow::Result<()> {
-    let manifest = make_model(models, args.connections)?;
+    let [float, auto] = make_models(models, args.connections)?;
     let pictures: Arc<Vec<Bytes>> = Arc::new((0..16).map(picture).collect());
     // One thread of compute, as the bare loop and the peers have.
     let house = house::start(models, 1, &[("LENSMETER_WORKERS", "1".to_owned())]).await?;
-    let script = manifest.with_file_name("resnet18.pt");
-    let (backend, frames) = bare(&manifest, &pictures)?;
+    let script = float.with_file_name("resnet18.pt");
     let mut contestants = vec![
-        Contestant::new("bare forward loop, batches of 8, one thread", Run::Bare(backend, frames)),
-        Contestant::new("Lensmeter: key, limits, decode, batch, durable commit, receipt", Run::Served(ours(&house, &pictures))),
+        Contestant::new("bare forward loop, float32", bare(&float, &pictures)?),
+        Contestant::new("Lensmeter, float32", Run::Served(ours(&house, &pictures, PRECISIONS[0].0))),
+        Contestant::new("bare forward loop, precision = auto", bare(&auto, &pictures)?),
+        Contestant::new("Lensmeter, precision = auto", Run::Served(ours(&house, &pictures, PRECISIONS[1].0))),
     ];
     let mut peers: Vec<Peer> = Vec::new();
     if !args.alone {
@@ -115,7 +121,7 @@ async fn measure(args: &Args, models: &Path) -> anyhow::Result<()> {
     println!("{}", table(&contestants, args));
     let before = house.resident();
     let over = Shape { connections: 4 * args.connections, ..shape };
-    let crowd = load::run(ours(&house, &pictures), over).await?;
+    let crowd = load::run(ours(&house, &pictures, PRECISIONS[0].0), over).await?;
     println!("{}", overload(&crowd, contestants[1].last.as_ref(), over.connections, before, house.resident()));
     Ok(())
 }
@@ -150,17 +156,17 @@ impl Contestant {
     }
 }
 
-fn make_model(models: &Path, connections: usize) -> anyhow::Result<PathBuf> {
-    let folder = models.join("resnet18/1");
-    fs::create_dir_all(&folder)?;
-    peer::script("resnet18.py", &folder)?;
+fn make_models(models: &Path, connections: usize) -> anyhow::Result<[PathBuf; 2]> {
     let classes: Vec<String> = (0..1000).map(|class| format!("\"{class}\"")).collect();
-    let manifest = folder.join("model.toml");
-    fs::write(
-        &manifest,
-        MANIFEST.replace("CLASSES", &format!("classes = [{}]", classes.join(", "))).replace("QUEUE", &connections.to_string()),
-    )?;
-    Ok(manifest)
+    let manifest = MANIFEST.replace("CLASSES", &format!("classes = [{}]", classes.join(", "))).replace("QUEUE", &connections.to_string());
+    let folders = PRECISIONS.map(|(name, _)| models.join(name).join("1"));
+    for (folder, (_, precision)) in folders.iter().zip(PRECISIONS) {
+        fs::create_dir_all(folder)?;
+        fs::write(folder.join("model.toml"), manifest.replace("PRECISION", precision))?;
+    }
+    peer::script("resnet18.py", &folders[0])?;
+    fs::rename(folders[0].join("resnet18-auto.pt"), folders[1].join("resnet18.pt"))?;
+    Ok(folders.map(|folder| folder.join("model.toml")))
 }
 
 /// 640 x 480, of many colours: about 100 KB as a JPEG, like a phone's small pictures.
@@ -175,7 +181,8 @@ fn picture(number: u32) -> Bytes {
     bytes.into_inner().into()
 }
 
-fn bare(manifest: &Path, pictures: &[Bytes]) -> anyhow::Result<(Box<dyn Backend>, Vec<Frame>)> {
+/// Batches of 8 on one thread.
+fn bare(manifest: &Path, pictures: &[Bytes]) -> anyhow::Result<Run> {
     let info = registry::read(manifest)?;
     let device = torch::device::choose("cpu")?;
     let torch = torch::Torch::load(&info, device, 1).map_err(|problems| anyhow::anyhow!(problems.join("\n")))?;
@@ -184,11 +191,12 @@ fn bare(manifest: &Path, pictures: &[Bytes]) -> anyhow::Result<(Box<dyn Backend>
     let frame =
         |bytes: &Bytes| anyhow::Ok(preprocess::prepare(&decode::decode(bytes, &limits, info.input.resize.target())?, &info.input).frame);
     let frames = pictures[..8].iter().map(frame).collect::<anyhow::Result<Vec<Frame>>>()?;
-    Ok((backend, frames))
+    Ok(Run::Bare(backend, frames))
 }
 
-fn ours(house: &House, pictures: &Arc<Vec<Bytes>>) -> Make {
-    let (url, key, pictures) = (format!("{}/v1/classify", house.url), house.api_keys[0].clone(), Arc::clone(pictures));
+/// The whole of it: key, limits, decoding, batch, durable commit, receipt.
+fn ours(house: &House, pictures: &Arc<Vec<Bytes>>, model: &str) -> Make {
+    let (url, key, pictures) = (format!("{}/v1/classify?model={model}", house.url), house.api_keys[0].clone(), Arc::clone(pictures));
     Arc::new(move |client: &Client, n| {
         let request = client.post(&url).bearer_auth(&key).header("content-type", "image/jpeg").header("cache-control", "no-cache");
         request.body(pictures[n as usize % pictures.len()].clone())
@@ -212,10 +220,10 @@ fn form(request: reqwest::RequestBuilder, picture: Bytes) -> reqwest::RequestBui
 }
 
 fn table(contestants: &[Contestant], args: &Args) -> String {
-    let ours = contestants[1].median();
+    let [float, auto] = [1, 3].map(|ours| contestants[ours].median());
     let mut text = format!(
-        "ResNet-18, TorchScript, float32, one thread of compute each; {} connections, {} rounds of {} s in turn, medians\n\n\
-         | server | images/s | ours / it | p50 ms | p99 ms | not 200 |\n|-|-|-|-|-|-|\n",
+        "ResNet-18, TorchScript, one thread of compute each; {} connections, {} rounds of {} s in turn, medians\n\n\
+         | server | images/s | float32 / it | auto / it | p50 ms | p99 ms | not 200 |\n|-|-|-|-|-|-|-|\n",
         args.connections, args.rounds, args.seconds
     );
     for contestant in contestants {
@@ -225,7 +233,8 @@ fn table(contestants: &[Contestant], args: &Args) -> String {
             None => ("".into(), "".into(), "".into()),
         };
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "| {} | {rate:.1} | {:.2} | {p50} | {p99} | {refused} |", contestant.name, ours / rate);
+        let _ =
+            writeln!(text, "| {} | {rate:.1} | {:.2} | {:.2} | {p50} | {p99} | {refused} |", contestant.name, float / rate, auto / rate);
     }
     text
 }

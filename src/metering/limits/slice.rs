@@ -14,7 +14,7 @@ const WORK: Duration = Duration::from_secs(2);
 /// The rate is measured over at least this long: a burst of a millisecond is no rate.
 const LEAST: Duration = Duration::from_millis(50);
 /// And a slice is for at least this many calls of the price asked for, where the limit has room.
-const CALLS: i64 = 16;
+const CALLS: i64 = 64;
 
 /// A part of a lease, and which further limits its account has.
 pub(super) type Taken = (Part, Option<Arc<Terms>>);

@@ -17,6 +17,8 @@ const TOO_SHORT: Duration = Duration::from_secs(2);
 /// and not much longer than this, or the next is half as large.
 const TOO_LONG: Duration = Duration::from_secs(10);
 const LARGEST: u64 = 1 << 20;
+/// Of the first slice, where the window has room: a call in eight asks the database at most.
+const FIRST: u64 = 8;
 /// How long the database may take before a replica counts by itself, and for how long it then does.
 const PATIENCE: Duration = Duration::from_millis(500);
 const ALONE: Duration = Duration::from_secs(1);
@@ -60,7 +62,7 @@ pub(super) struct Subject {
 
 impl Default for Subject {
     fn default() -> Self {
-        let state = State { burst: Gcra::default(), slice: None, size: 1 };
+        let state = State { burst: Gcra::default(), slice: None, size: FIRST };
         Self { state: Mutex::new(state), refill: tokio::sync::Mutex::default(), under_way: AtomicU32::new(0) }
     }
 }
@@ -96,7 +98,7 @@ impl Subject {
             if let Some(taken) = self.state().take(quota, Instant::now()) {
                 return taken;
             }
-            self.refill(db, id, quota, window).await;
+            Box::pin(self.refill(db, id, quota, window)).await;
         }
     }
 

@@ -46,5 +46,13 @@ pub(super) fn upright(size: (u32, u32), pixels: (u32, u32), rgb: Vec<u8>, turn: 
     let across = matches!(turn, Orientation::Rotate90 | Orientation::Rotate270 | Orientation::Rotate90FlipH | Orientation::Rotate270FlipH);
     let (width, height) = if across { (size.1, size.0) } else { size };
     let (pixels_width, pixels_height) = (image.width(), image.height());
-    Ok(Picture { width, height, pixels_width, pixels_height, rgb: image.into_rgb8().into_raw().into(), decode: Duration::ZERO, digest: None })
+    Ok(Picture {
+        width,
+        height,
+        pixels_width,
+        pixels_height,
+        rgb: image.into_rgb8().into_raw().into(),
+        decode: Duration::ZERO,
+        digest: None,
+    })
 }

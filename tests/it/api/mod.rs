@@ -6,6 +6,7 @@ mod cached;
 mod classify;
 mod detect_options;
 mod docs;
+mod hostile;
 mod embed;
 mod idempotency;
 mod jobs;

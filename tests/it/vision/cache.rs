@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use lensmeter::vision::{ClassifyOptions, InferError, Lane, Options, Settings, Source, Vision};
+use lensmeter::vision::{ClassifyOptions, InferError, Lane, Options, Settings, Size, Source, Vision};
 
 use super::stage::{Models, Stage, call, class, lane, loader, picture, route, until};
 
@@ -68,6 +68,38 @@ async fn nothing_is_shared_between_accounts_pictures_or_options() {
     let other = bench.vision.infer(&route, &picture(1), &options, lane(7), deadline).await.expect("it works");
     assert_eq!(other.source, Source::Computed, "other options");
     assert_eq!(bench.stage.frames("cat/1"), 5);
+}
+
+#[tokio::test]
+async fn an_equal_file_is_answered_without_being_decoded_and_only_to_its_account() {
+    let bench = Bench::new(MEGABYTE);
+    let (file, other) = (png(1), png(2));
+    let ask = async |file: &[u8], lane: Lane, options: ClassifyOptions| {
+        let (route, options) = (route(&bench.vision, "cat", lane.account), Options::Classify(options));
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        bench.vision.ask(&route, file.to_vec().into(), &options, lane, deadline).await.expect("it works")
+    };
+    let usual = ClassifyOptions::default;
+    let first = ask(&file, lane(7), usual()).await;
+    assert_eq!((first.source, first.size), (Source::Computed, Size { width: 48, height: 32 }));
+    assert!(first.timing.decode > Duration::ZERO);
+    let again = ask(&file, lane(7), usual()).await;
+    assert_eq!((again.source, again.size, again.timing.decode), (Source::Cached, first.size, Duration::ZERO), "not decoded");
+    assert_eq!(ask(&file, lane(8), usual()).await.source, Source::Computed, "another account learns nothing");
+    assert_eq!(ask(&other, lane(7), usual()).await.source, Source::Computed, "another file");
+    assert_eq!(ask(&file, Lane { fresh: true, ..lane(7) }, usual()).await.source, Source::Computed, "asked for");
+    let one = ClassifyOptions { max_results: Some(1), ..usual() };
+    assert_eq!(ask(&file, lane(7), one).await.source, Source::Computed, "other options");
+    bench.models.put("cat/1", "4");
+    bench.vision.reload().await;
+    assert_eq!(ask(&file, lane(7), usual()).await.source, Source::Computed, "a changed model");
+}
+
+/// A file unlike that of another mark.
+fn png(mark: u8) -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image::RgbImage::from_pixel(48, 32, image::Rgb([mark; 3])).write_to(&mut bytes, image::ImageFormat::Png).expect("memory takes it");
+    bytes.into_inner()
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use super::forge::{
 
 /// What must come out.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Comes {
+pub enum Comes {
     Picture,
     /// Refused for what it is.
     Refused,
@@ -22,7 +22,8 @@ enum Comes {
 }
 use Comes::{Picture as Good, Refused, Something, TooLarge};
 
-type Case = (String, Vec<u8>, Comes);
+/// Name, bytes, what comes of them.
+pub type Case = (String, Vec<u8>, Comes);
 
 fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let noise = RgbImage::from_fn(96, 64, |x, y| Rgb([(x * 37 + y * 91) as u8, (x * y) as u8, (x * 13) as u8]));
@@ -264,7 +265,7 @@ fn webps(cases: &mut Vec<Case>) {
     add("100000 blocks that nobody knows", webp(&[vp8x(0, 4, 4), riff_chunk(b"zzzz", &[]).repeat(100_000)]), Refused);
 }
 
-fn corpus() -> Vec<Case> {
+pub fn corpus() -> Vec<Case> {
     let mut cases = Vec::new();
     jpegs(&mut cases);
     pngs(&mut cases);

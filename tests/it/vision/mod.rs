@@ -7,7 +7,7 @@ mod cache;
 mod decode;
 mod elements;
 mod forge;
-mod hostile;
+pub mod hostile;
 mod learns;
 mod parity;
 mod postprocess;
