@@ -21,6 +21,14 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Its place in the burn order unless an operator says otherwise: gifts before what was paid for.
+    pub fn priority(self) -> i16 {
+        match self {
+            Self::Promotional => 50,
+            Self::Paid => 100,
+        }
+    }
+
     /// The name as stored and as shown in the API.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -42,6 +50,13 @@ pub struct Model {
     pub amount_nanos: Nanos,
     pub remaining_nanos: Nanos,
     pub created_at: Time,
+    /// Lower is burnt first.
+    pub priority: i16,
+    pub effective_at: Time,
+    /// From then on what is left of it is lost; none: never.
+    pub expires_at: Option<Time>,
+    /// Why an operator granted it; empty when the product did.
+    pub reason: String,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -109,12 +109,24 @@ id_type!(/// A transfer of the ledger.
     TransferId, "tr");
 id_type!(/// A credit grant.
     GrantId, "grant");
+id_type!(/// What became of a credit grant.
+    CreditMovementId, "cm");
+id_type!(/// A credit note.
+    CreditNoteId, "cn");
+id_type!(/// A coupon.
+    CouponId, "coup");
+id_type!(/// A coupon that an account has.
+    CouponRedemptionId, "cred");
+id_type!(/// An entry of the audit log.
+    AuditId, "aud");
 id_type!(/// A top-up of credit.
     TopUpId, "topup");
 id_type!(/// An invoice.
     InvoiceId, "inv");
 id_type!(/// A line of an invoice.
     InvoiceLineId, "il");
+id_type!(/// An item that waits for its invoice.
+    InvoiceItemId, "ii");
 id_type!(/// A payment of an invoice.
     PaymentId, "pay");
 id_type!(/// A mail in the outbox.

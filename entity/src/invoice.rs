@@ -89,6 +89,19 @@ pub struct Model {
     pub subtotal_minor: Minor,
     pub credits_applied_minor: Minor,
     pub total_minor: Minor,
+    pub discount_minor: Minor,
+    pub tax_minor: Minor,
+    /// Whether prices hold the tax already.
+    pub tax_included: bool,
+    /// What earlier invoices left for this one; below zero in the customer's favour.
+    pub carried_in_minor: Minor,
+    /// What this one leaves for the next.
+    pub carried_out_minor: Minor,
+    pub paid_minor: Minor,
+    /// What credit notes took off it.
+    pub credited_minor: Minor,
+    /// What went back of what was paid.
+    pub refunded_minor: Minor,
     pub snapshot: Json,
     pub stripe_invoice_id: Option<String>,
     pub stripe_hosted_url: Option<String>,
@@ -103,6 +116,16 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+impl Model {
+    /// What is still to pay: nothing on a document that was withdrawn or given up.
+    pub fn due(&self) -> Minor {
+        let open = self.document_state == DocumentState::Open;
+        // Within the total by the row's CHECKs, but for what credit notes gave back of what was paid.
+        let left = self.total_minor.0 - (self.paid_minor.0 - self.refunded_minor.0) - self.credited_minor.0;
+        Minor(if open { left.max(0) } else { 0 })
+    }
+}
 
 impl Entity {
     /// Rows of one account: the only way a tenant's rows are read.

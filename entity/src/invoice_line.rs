@@ -17,6 +17,18 @@ pub enum Kind {
     /// Metered calls.
     #[sea_orm(string_value = "usage")]
     Usage,
+    /// The difference of a volume price to what its events were charged.
+    #[sea_orm(string_value = "volume")]
+    Volume,
+    /// What usage lacks to the least that is due.
+    #[sea_orm(string_value = "minimum")]
+    Minimum,
+    /// A part of a fee, after a change of plan.
+    #[sea_orm(string_value = "proration")]
+    Proration,
+    /// An operator's own item.
+    #[sea_orm(string_value = "one_off")]
+    OneOff,
 }
 
 impl Kind {
@@ -25,6 +37,10 @@ impl Kind {
         match self {
             Self::BaseFee => "base_fee",
             Self::Usage => "usage",
+            Self::Volume => "volume",
+            Self::Minimum => "minimum",
+            Self::Proration => "proration",
+            Self::OneOff => "one_off",
         }
     }
 }

@@ -26,6 +26,18 @@ pub enum Code {
     /// Residues of rounding to minor units. Ours.
     #[sea_orm(string_value = "rounding")]
     Rounding,
+    /// Taxes that customers paid and that we owe. Ours.
+    #[sea_orm(string_value = "tax")]
+    Tax,
+    /// Credit that expired. Ours.
+    #[sea_orm(string_value = "breakage")]
+    Breakage,
+    /// What will never be paid. Ours.
+    #[sea_orm(string_value = "bad_debt")]
+    BadDebt,
+    /// Credit that an operator took back. Ours.
+    #[sea_orm(string_value = "adjustment")]
+    Adjustment,
 }
 
 impl Code {
@@ -38,6 +50,10 @@ impl Code {
             Self::Receivable => "receivable",
             Self::Revenue => "revenue",
             Self::Rounding => "rounding",
+            Self::Tax => "tax",
+            Self::Breakage => "breakage",
+            Self::BadDebt => "bad_debt",
+            Self::Adjustment => "adjustment",
         }
     }
 }

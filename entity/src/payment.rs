@@ -8,6 +8,18 @@ use crate::{
     money::Minor,
 };
 
+/// How the money came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+pub enum Method {
+    /// Through Stripe.
+    #[sea_orm(string_value = "stripe")]
+    Stripe,
+    /// By another way, as an operator saw.
+    #[sea_orm(string_value = "transfer")]
+    Transfer,
+}
+
 /// Money received for an invoice.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "payment")]
@@ -20,6 +32,9 @@ pub struct Model {
     pub stripe_payment_reference: String,
     pub amount_minor: Minor,
     pub at: Time,
+    /// What of it went back.
+    pub refunded_minor: Minor,
+    pub method: Method,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -40,6 +40,10 @@ pub struct Model {
     pub starts_at: Time,
     pub ends_at: Time,
     pub state: State,
+    /// The whole billing cycle that the period is a part of.
+    pub cycle_starts_at: Time,
+    /// Excluded.
+    pub cycle_ends_at: Time,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

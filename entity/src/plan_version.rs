@@ -1,12 +1,38 @@
 //! One immutable version of a plan.
 
 use sea_orm::entity::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Time,
     ids::{PlanId, PlanVersionId},
     money::{Minor, Nanos},
 };
+
+/// When the periods of a plan begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+#[serde(rename_all = "snake_case")]
+pub enum Billing {
+    /// On the day of the month, and at the time of day, when the account began.
+    #[default]
+    #[sea_orm(string_value = "anniversary")]
+    Anniversary,
+    /// On the first of the month at midnight.
+    #[sea_orm(string_value = "calendar")]
+    Calendar,
+}
+
+impl Billing {
+    /// The name as stored, as in the catalogue and as shown in the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Anniversary => "anniversary",
+            Self::Calendar => "calendar",
+        }
+    }
+}
 
 /// One immutable version of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -24,6 +50,11 @@ pub struct Model {
     pub requests_per_minute: i32,
     /// Calls that are served in a row when accounts wait for one device, 1 to 100.
     pub weight: i32,
+    pub billing: Billing,
+    /// From an account's first subscription on: no fee and no minimum is due.
+    pub trial_days: i32,
+    /// Whether customers may choose it themselves.
+    pub listed: bool,
     pub digest: Vec<u8>,
     pub created_at: Time,
 }

@@ -1,4 +1,4 @@
-//! A purchase of credit through Checkout.
+//! A purchase of credit, through Checkout or by itself.
 
 use sea_orm::entity::prelude::*;
 
@@ -21,6 +21,9 @@ pub enum State {
     /// Given up.
     #[sea_orm(string_value = "expired")]
     Expired,
+    /// The card was refused.
+    #[sea_orm(string_value = "failed")]
+    Failed,
 }
 
 impl State {
@@ -30,6 +33,7 @@ impl State {
             Self::Pending => "pending",
             Self::Paid => "paid",
             Self::Expired => "expired",
+            Self::Failed => "failed",
         }
     }
 }
@@ -48,6 +52,8 @@ pub struct Model {
     pub stripe_payment_intent_id: Option<String>,
     pub created_at: Time,
     pub paid_at: Option<Time>,
+    /// Bought by itself, with the card on file.
+    pub automatic: bool,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -14,6 +14,9 @@ mod m20261120_000008_jobs;
 mod m20261120_000009_pricing;
 mod m20261120_000010_limits;
 mod m20261120_000011_keys;
+mod m20261121_000012_catalogue;
+mod m20261121_000014_dunning;
+mod m20261121_000013_documents;
 
 /// The list of all migrations, oldest first. A shipped one is never edited.
 pub struct Migrator;
@@ -33,6 +36,9 @@ impl MigratorTrait for Migrator {
             Box::new(m20261120_000009_pricing::Migration),
             Box::new(m20261120_000010_limits::Migration),
             Box::new(m20261120_000011_keys::Migration),
+            Box::new(m20261121_000012_catalogue::Migration),
+            Box::new(m20261121_000013_documents::Migration),
+            Box::new(m20261121_000014_dunning::Migration),
         ]
     }
 }

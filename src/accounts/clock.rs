@@ -5,7 +5,10 @@ use entity::account::{self, Mode};
 use entity::ids::AccountId;
 use sea_orm::{ActiveValue::Set, DatabaseConnection, DbErr, EntityTrait as _, QuerySelect as _, TransactionTrait as _};
 
-use crate::billing::close;
+use crate::billing::alert::AlertsDue;
+use crate::billing::credit::expire;
+use crate::billing::{close, dunning};
+use crate::platform::queue;
 
 /// How far the clock moves: calendar months first, then an exact time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,5 +61,8 @@ pub async fn advance(db: &DatabaseConnection, id: AccountId, by: Advance, wall: 
         .await?;
     txn.commit().await?;
     let closed = close::close_due(db, id, wall).await?;
+    expire::expire_due(db, id, wall + TimeDelta::seconds(offset)).await?;
+    dunning::due(db, wall).await?;
+    queue::enqueue_in(db, &AlertsDue {}, Some("periodic".into()), wall).await?;
     Ok(Advanced { now: wall + TimeDelta::seconds(offset), closed })
 }

@@ -1,11 +1,11 @@
 //! The letters of these journeys.
 
-use askama::Template;
 use chrono::TimeDelta;
+use entity::account::{self, Locale};
 use entity::ids::AccountId;
-use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm::{ConnectionTrait, DbErr, EntityTrait as _};
 
-use crate::platform::mail::{self, Letter};
+use crate::platform::mail::{self, Letter, compose};
 
 /// Letters that strangers can ask for an address within an hour. More are not sent, and nobody is told so.
 const PER_HOUR: u64 = 5;
@@ -27,33 +27,27 @@ pub async fn post_in(
     Ok(())
 }
 
-macro_rules! letter {
-    ($(#[$doc:meta])* $letter:ident, $name:literal, $text:literal, $html:literal, $subject:literal { $($field:ident),* }) => {
-        $(#[$doc])*
-        pub fn $letter($($field: &str),*) -> Letter {
-            #[derive(Template)]
-            #[template(path = $text)]
-            struct Text<'a> { $($field: &'a str),* }
-            #[derive(Template)]
-            #[template(path = $html)]
-            struct Html<'a> { $($field: &'a str),* }
-            Letter {
-                name: $name,
-                subject: $subject.into(),
-                text: Text { $($field),* }.render().expect("writing to a string does not fail"),
-                html: Html { $($field),* }.render().expect("writing to a string does not fail"),
-                attachments: Vec::new(),
-            }
-        }
-    };
+/// Proves an address; `link` works once. `company` may be empty: the address was known before.
+pub fn verify(company: &str, link: &str) -> Letter {
+    // The account has told no language yet.
+    compose("verify", Locale::En, &[("company", company), ("link", link)])
 }
 
-letter!(
-    /// Proves an address; `link` works once.
-    verify, "verify", "mail/verify.txt", "mail/verify.html", "Confirm your address" { company, link });
-letter!(
-    /// To an address that signs up again; `link` leads to the log-in page.
-    already_member, "already_member", "mail/already_member.txt", "mail/already_member.html", "You already have an account" { link, forgot });
-letter!(
-    /// Sets a new password; `link` works once.
-    reset, "reset", "mail/reset.txt", "mail/reset.html", "Set a new password" { link });
+/// To an address that signs up again; `link` leads to the log-in page.
+pub fn already_member(locale: Locale, link: &str, forgot: &str) -> Letter {
+    compose("already_member", locale, &[("link", link), ("forgot", forgot)])
+}
+
+/// Sets a new password; `link` works once.
+pub fn reset(locale: Locale, link: &str) -> Letter {
+    compose("reset", locale, &[("link", link)])
+}
+
+/// The language of an account's letters.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn locale_of(db: &impl ConnectionTrait, account: AccountId) -> Result<Locale, DbErr> {
+    let account = account::Entity::find_by_id(account).one(db).await?;
+    Ok(account.map(|account| account.locale).unwrap_or_default())
+}

@@ -1,6 +1,7 @@
-//! Journeys over auth and billing: signing up, getting back in, moving a simulated clock.
+//! Journeys over auth and billing: signing up, getting back in, saying who one is, moving a simulated clock.
 
 pub mod clock;
+pub mod details;
 pub mod letters;
 pub mod recovery;
 pub mod sign_up;

@@ -27,7 +27,8 @@ pub async fn request(db: &DatabaseConnection, email: &str, public_url: &str, now
     let txn = db.begin().await?;
     if let Some(member) = member::Entity::by_email(email).one(&txn).await? {
         let token = link::issue_in(&txn, member.id, Purpose::Reset, now).await?;
-        let letter = letters::reset(&format!("{public_url}/reset?token={token}"));
+        let locale = letters::locale_of(&txn, member.account_id).await?;
+        let letter = letters::reset(locale, &format!("{public_url}/reset?token={token}"));
         letters::post_in(&txn, member.account_id, &member.email, letter, now).await?;
     }
     txn.commit().await

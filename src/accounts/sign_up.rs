@@ -1,7 +1,7 @@
 //! Signing up: an address and a company, proved by a mailed link. The answer is the same whether an address is known.
 
 use chrono::TimeDelta;
-use entity::account::{self, Mode, Standing};
+use entity::account::{self, Mode};
 use entity::email_token::Purpose;
 use entity::ids::{AccountId, MemberId};
 use entity::member::{self, Role};
@@ -10,6 +10,7 @@ use sea_orm::{ActiveValue::Set, ConnectionTrait, DatabaseConnection, DbErr, Enti
 use super::letters;
 use crate::auth::link;
 use crate::auth::password::{self, WeakPassword};
+use crate::billing::plan;
 use crate::billing::subscription::{self, StartError};
 use crate::platform::db as database;
 
@@ -86,19 +87,11 @@ async fn create_in(
     now: entity::Time,
 ) -> Result<(), DbErr> {
     let (account, member) = (AccountId::new(), MemberId::new());
-    account::Entity::insert(account::ActiveModel {
-        id: Set(account),
-        name: Set(company.into()),
-        currency: Set("usd".into()),
-        mode: Set(mode),
-        standing: Set(Standing::Active),
-        stripe_customer_id: Set(None),
-        clock_offset_seconds: Set(0),
-        next_invoice_number: Set(1),
-        created_at: Set(now),
-    })
-    .exec_without_returning(txn)
-    .await?;
+    // An operator's default plan may be in any currency. Without a plan, confirming the address says what is missing.
+    let default = plan::newest(txn, plan::DEFAULT_PLAN).await?;
+    let currency = default.as_ref().map_or("usd", |version| version.currency.as_str());
+    let row = account::Model::new(account, company.into(), currency, mode, now);
+    account::Entity::insert(account::ActiveModel::from(row)).exec_without_returning(txn).await?;
     member::Entity::insert(member::ActiveModel {
         id: Set(member),
         account_id: Set(account),
@@ -117,7 +110,8 @@ async fn remind_in(txn: &impl ConnectionTrait, known: &member::Model, public_url
     if known.email_verified_at.is_none() {
         return post_link_in(txn, known.account_id, known.id, &known.email, "", public_url, now).await;
     }
-    let letter = letters::already_member(&format!("{public_url}/login"), &format!("{public_url}/forgot"));
+    let locale = letters::locale_of(txn, known.account_id).await?;
+    let letter = letters::already_member(locale, &format!("{public_url}/login"), &format!("{public_url}/forgot"));
     letters::post_in(txn, known.account_id, &known.email, letter, now).await
 }
 
@@ -131,8 +125,7 @@ async fn post_link_in(
     now: entity::Time,
 ) -> Result<(), DbErr> {
     let token = link::issue_in(txn, member, Purpose::Verify, now).await?;
-    let letter =
-        letters::verify(if company.is_empty() { "and welcome back" } else { company }, &format!("{public_url}/verify?token={token}"));
+    let letter = letters::verify(company, &format!("{public_url}/verify?token={token}"));
     letters::post_in(txn, account, email, letter, now).await
 }
 

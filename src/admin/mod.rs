@@ -1,8 +1,12 @@
 //! The operator's JSON routes, behind the configured token; closed when there is none.
 
 mod accounts;
+mod amount;
+mod audit;
+mod credit;
 mod duration;
 mod gate;
+mod invoices;
 mod ledger;
 mod models;
 mod queue;
@@ -27,14 +31,18 @@ enum Tag {
     Models,
     /// Background work that gave up.
     Queue,
+    /// Credit, coupons and invoices of accounts, and what was done to them.
+    Billing,
     /// The books.
     Ledger,
 }
 
-type Apis = (accounts::AccountsApi, models::ModelsApi, queue::QueueApi, ledger::LedgerApi);
+type Billing = (credit::CreditApi, invoices::InvoicesApi, audit::AuditApi);
+type Apis = (accounts::AccountsApi, models::ModelsApi, queue::QueueApi, Billing, ledger::LedgerApi);
 
 fn service() -> OpenApiService<Apis, ()> {
-    let apis = (accounts::AccountsApi, models::ModelsApi, queue::QueueApi, ledger::LedgerApi);
+    let billing = (credit::CreditApi, invoices::InvoicesApi, audit::AuditApi);
+    let apis = (accounts::AccountsApi, models::ModelsApi, queue::QueueApi, billing, ledger::LedgerApi);
     OpenApiService::new(apis, "Lensmeter, operator", env!("CARGO_PKG_VERSION"))
 }
 

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use entity::ids::InvoiceId;
+use entity::money::Minor;
 use entity::{invoice as rows, invoice_line};
 use poem::web::Data;
 use poem_openapi::param::{Path, Query};
@@ -15,7 +16,10 @@ use super::usage_csv::{Csv, Which};
 use super::{Tag, money};
 use crate::app::App;
 use crate::auth::key::{Caller, Scope};
+use crate::billing::invoice::finalize::snapshot_of;
+use crate::billing::invoice::snapshot::Discount;
 use crate::billing::invoice::{self, line, preview};
+use crate::billing::tax::{Category, Tax};
 use crate::web::json::problem::Problem;
 
 pub struct InvoicesApi;
@@ -48,10 +52,20 @@ pub struct Invoice {
     pub currency: String,
     /// The sum of the lines.
     pub subtotal: String,
+    /// What coupons take off.
+    pub discounts: Option<Vec<InvoiceDiscount>>,
+    /// The tax; left out where none is charged.
+    pub tax: Option<InvoiceTax>,
     /// What prepaid credit covers of it.
     pub credits_applied: String,
-    /// What is left to pay.
+    /// What earlier invoices left for this one; below zero in your favour.
+    pub carried_in: Option<String>,
+    /// What this one leaves for the next, as it is too little to be collected.
+    pub carried_out: Option<String>,
+    /// The sum to pay.
     pub total: String,
+    /// What of it is still to pay; an upcoming invoice has none.
+    pub due: Option<String>,
     /// Start of the billing period, inclusive.
     pub period_start: DateTime<Utc>,
     /// End of the billing period, exclusive.
@@ -66,11 +80,41 @@ pub struct Invoice {
     pub lines: Option<Vec<Line>>,
 }
 
+/// What a coupon takes off.
+#[derive(Debug, Object)]
+pub struct InvoiceDiscount {
+    /// Its code.
+    pub code: String,
+    /// In words.
+    pub description: String,
+    /// A decimal text.
+    pub amount: String,
+}
+
+/// The tax of an invoice.
+#[derive(Debug, Object)]
+pub struct InvoiceTax {
+    /// Whose tax it is, ISO 3166-1 alpha-2.
+    pub country: String,
+    /// `VAT`, `GST`, …
+    pub name: String,
+    /// Per cent as a decimal text.
+    pub percent: String,
+    /// What it is on.
+    pub base: String,
+    /// A decimal text.
+    pub amount: String,
+    /// Whether prices hold it already.
+    pub included: bool,
+    /// Whether you owe it yourself.
+    pub reverse_charge: bool,
+}
+
 /// What an invoice charges for.
 #[derive(Debug, Object)]
 #[oai(rename = "InvoiceLine")]
 pub struct Line {
-    /// `base_fee` or `usage`.
+    /// `base_fee`, `usage`, `volume`, `minimum`, `proration` or `one_off`.
     pub kind: String,
     /// In words.
     pub description: String,
@@ -123,7 +167,8 @@ impl InvoicesApi {
     #[oai(path = "/invoices/upcoming", method = "get", operation_id = "getUpcomingInvoice")]
     async fn upcoming(&self, key: Key, app: Data<&App>) -> Result<Json<Invoice>, Problem> {
         let account = &key.with(Scope::Billing)?.account;
-        let preview = preview::preview(&app.db, account).await?.ok_or_else(|| Problem::not_found("upcoming invoice"))?;
+        let preview =
+            preview::preview(&app.db, account, &app.config.seller).await?.ok_or_else(|| Problem::not_found("upcoming invoice"))?;
         Ok(Json(Invoice::upcoming(preview, &account.currency)))
     }
 
@@ -187,8 +232,35 @@ fn file_name(row: &rows::Model, extension: &str) -> String {
     format!("{}.{extension}", row.number.clone().unwrap_or_else(|| row.id.to_string()))
 }
 
+fn discounts(found: &[Discount], currency: &str) -> Option<Vec<InvoiceDiscount>> {
+    let shown = |discount: &Discount| InvoiceDiscount {
+        code: discount.code.clone(),
+        description: discount.description.clone(),
+        amount: money::minor(discount.amount, currency),
+    };
+    (!found.is_empty()).then(|| found.iter().map(shown).collect())
+}
+
+fn tax(found: &Tax, currency: &str) -> InvoiceTax {
+    InvoiceTax {
+        country: found.rule.country.clone(),
+        name: found.rule.name.clone(),
+        percent: Minor(found.rule.basis_points.into()).decimal(2),
+        base: money::minor(found.base, currency),
+        amount: money::minor(found.amount, currency),
+        included: found.rule.included,
+        reverse_charge: found.rule.category == Category::AE,
+    }
+}
+
+fn carried(amount: Minor, currency: &str) -> Option<String> {
+    (amount.0 != 0).then(|| money::minor(amount, currency))
+}
+
 impl Invoice {
     fn of(row: rows::Model, lines: Option<Vec<invoice_line::Model>>) -> Self {
+        let snapshot = snapshot_of(&row).ok();
+        let due = row.due();
         let currency = row.currency;
         let line = |line: invoice_line::Model| Line {
             kind: line.kind.as_str().to_owned(),
@@ -205,8 +277,13 @@ impl Invoice {
             status: Some(row.document_state.as_str().to_owned()),
             payment_status: Some(row.payment_state.as_str().to_owned()),
             subtotal: money::minor(row.subtotal_minor, &currency),
+            discounts: snapshot.as_ref().and_then(|snapshot| discounts(&snapshot.discounts, &currency)),
+            tax: snapshot.and_then(|snapshot| snapshot.tax).map(|found| tax(&found, &currency)),
             credits_applied: money::minor(row.credits_applied_minor, &currency),
+            carried_in: carried(row.carried_in_minor, &currency),
+            carried_out: carried(row.carried_out_minor, &currency),
             total: money::minor(row.total_minor, &currency),
+            due: Some(money::minor(due, &currency)),
             period_start: row.period_starts_at,
             period_end: row.period_ends_at,
             issued_at: row.issued_at,
@@ -217,7 +294,7 @@ impl Invoice {
         }
     }
 
-    fn upcoming(preview: preview::Preview, currency: &str) -> Self {
+    pub(super) fn upcoming(preview: preview::Preview, currency: &str) -> Self {
         let line = |line: line::Line| Line {
             kind: line.kind.as_str().to_owned(),
             description: line.description,
@@ -234,8 +311,13 @@ impl Invoice {
             payment_status: None,
             currency: currency.to_owned(),
             subtotal: money::minor(preview.subtotal, currency),
+            discounts: discounts(&preview.discounts, currency),
+            tax: preview.tax.as_ref().map(|found| tax(found, currency)),
             credits_applied: money::minor(preview.credits_applied, currency),
+            carried_in: carried(preview.carried_in, currency),
+            carried_out: carried(preview.carried_out, currency),
             total: money::minor(preview.total, currency),
+            due: None,
             period_start: preview.period.0,
             period_end: preview.period.1,
             issued_at: None,

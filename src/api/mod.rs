@@ -3,6 +3,7 @@
 mod account;
 mod auth;
 mod classify;
+mod credit;
 mod detect;
 mod docs;
 mod embed;
@@ -11,12 +12,15 @@ mod infer;
 mod invoices;
 mod jobs;
 mod keys;
+mod limits;
 mod metered;
 mod models;
 mod money;
 mod paging;
+mod plans;
 mod quote;
 mod spec;
+mod subscription;
 mod usage;
 mod usage_csv;
 mod usage_reconcile;
@@ -60,6 +64,9 @@ type Apis = (
     usage_reconcile::UsageReconcileApi,
     keys::KeysApi,
     account::AccountApi,
+    limits::LimitsApi,
+    (plans::PlansApi, subscription::SubscriptionApi),
+    credit::CreditApi,
     invoices::InvoicesApi,
 );
 
@@ -76,6 +83,9 @@ fn service() -> OpenApiService<Apis, ()> {
         usage_reconcile::UsageReconcileApi,
         keys::KeysApi,
         account::AccountApi,
+        limits::LimitsApi,
+        (plans::PlansApi, subscription::SubscriptionApi),
+        credit::CreditApi,
         invoices::InvoicesApi,
     );
     OpenApiService::new(apis, "Lensmeter", env!("CARGO_PKG_VERSION"))

@@ -196,7 +196,7 @@ impl Model {
             classes: model.classes.clone(),
             input: ModelInput::of(model.input.resize),
             defaults: ModelDefaults::of(model),
-            price: quotes.iter().find(|quote| quote.task == task).and_then(Price::of),
+            price: quote::of(quotes, task, &model.name).and_then(Price::of),
         }
     }
 }
@@ -235,8 +235,8 @@ impl Price {
         Some(Self {
             amount: money::nanos(quote.amount.ok()?, &quote.currency),
             currency: quote.currency.clone(),
-            description: quote.description.clone(),
-            cached: quote.cached.as_str().to_owned(),
+            description: quote.description(),
+            cached: quote.cached().as_str().to_owned(),
         })
     }
 }

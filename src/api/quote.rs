@@ -1,5 +1,6 @@
 //! What a call would cost now, without making it.
 
+use entity::ids::AccountId;
 use poem::web::Data;
 use poem_openapi::payload::Json;
 use poem_openapi::{Enum, Object, OpenApi};
@@ -76,9 +77,11 @@ impl QuoteApi {
         let task = task_of(&app.inference.vision, task, model.as_deref())?;
         let quantity = images.unwrap_or(1);
         let quotes = quote::quotes(&app.db, account, quantity, app.clock.now()).await?;
-        let sold: Vec<&str> = quotes.iter().map(|quote| quote.task.as_str()).collect();
+        let mut sold: Vec<&str> = quotes.iter().map(|quote| quote.task().unwrap_or("every task")).collect();
+        sold.dedup();
         let unsold = || Problem::field(Code::InvalidField, "task", format!("the account's plan sells {}", sold.join(", ")));
-        let quote = quotes.iter().find(|quote| quote.task == task).ok_or_else(unsold)?;
+        let name = model_of(&app.inference.vision, &task, model.as_deref(), account.id);
+        let quote = quote::of(&quotes, &task, &name).ok_or_else(unsold)?;
         let amount = quote.amount.map_err(|_| Problem::field(Code::InvalidField, "images", "that many cannot be priced"))?;
         Ok(Json(Quote {
             object: QuoteObject::Quote,
@@ -87,8 +90,8 @@ impl QuoteApi {
             quantity,
             amount: money::nanos(amount, &quote.currency),
             currency: quote.currency.clone(),
-            description: quote.description.clone(),
-            cached: quote.cached.as_str().to_owned(),
+            description: quote.description(),
+            cached: quote.cached().as_str().to_owned(),
         }))
     }
 }
@@ -107,6 +110,13 @@ fn task_of(vision: &Vision, task: Option<String>, model: Option<&str>) -> Result
         Some(task) if tasks.any(|does| does == task) => Ok(task),
         Some(_) => Err(unknown(model)),
     }
+}
+
+/// The model whose price counts: the one that was asked for, or that answers who names none.
+fn model_of(vision: &Vision, task: &str, model: Option<&str>, account: AccountId) -> String {
+    let known = vision.models().iter().map(|model| model.task).find(|known| known.as_str() == task);
+    let route = known.and_then(|task| vision.route(task, model, account.0.as_u128()).ok());
+    route.map(|route| route.model().name.clone()).unwrap_or_default()
 }
 
 fn unknown(model: &str) -> Problem {

@@ -1,17 +1,20 @@
 //! Closing periods: an exact cut. Usage is booked under a share lock of its open period row, closing takes the row
 //! exclusively; so an event is in a period before its close or in the next one, never between.
 
+use chrono::TimeDelta;
 use entity::ids::{AccountId, PeriodId};
+use entity::subscription::{AtPeriodEnd, EndReason};
 use entity::{Time, account, period, subscription};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, ConnectionTrait as _, DatabaseConnection, DbErr, EntityTrait as _, QueryFilter as _,
-    QuerySelect as _, Statement, TransactionTrait as _,
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _,
+    Statement, TransactionTrait as _,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::credit::expire;
 use super::invoice::finalize::FinalizeInvoice;
-use super::subscription::open_period_in;
+use super::subscription::{Terms, begin_in, end_in, open_period_in, to_the_microsecond};
 use crate::platform::queue::{self, Job};
 
 /// Closes what is due, of every account.
@@ -29,7 +32,12 @@ impl Job for CloseDue {
 /// When the database refuses; what was closed before stays closed.
 pub async fn close_due(db: &DatabaseConnection, account: AccountId, wall_now: Time) -> Result<usize, DbErr> {
     let mut closed = 0;
-    while close_one(db, account, wall_now).await?.is_some() {
+    loop {
+        // In the order of time: credit whose end lies in a period is lost before that period is invoiced.
+        expire::expire_before_close(db, account, wall_now).await?;
+        if close_one(db, account, wall_now).await?.is_none() {
+            break;
+        }
         closed += 1;
     }
     Ok(closed)
@@ -47,12 +55,57 @@ async fn close_one(db: &DatabaseConnection, id: AccountId, wall_now: Time) -> Re
     let Some(subscription) = subscription::Entity::of(id).filter(subscription::Column::Id.eq(open.subscription_id)).one(&txn).await? else {
         return Err(DbErr::RecordNotFound(format!("subscription of period {}", open.id)));
     };
-    let closing = period::ActiveModel { id: Set(open.id), state: Set(period::State::Closed), ..Default::default() };
-    period::Entity::update(closing).exec(&txn).await?;
-    open_period_in(&txn, &subscription, open.ends_at).await?;
-    queue::enqueue_in(&txn, &FinalizeInvoice { account: id, period: open.id }, Some(open.id.to_string()), wall_now).await?;
+    close_in(&txn, &open, open.ends_at, wall_now).await?;
+    follow_in(&txn, &account, &subscription, open.ends_at).await?;
     txn.commit().await?;
     Ok(Some(open.id))
+}
+
+async fn close_in(txn: &impl ConnectionTrait, open: &period::Model, at: Time, wall_now: Time) -> Result<(), DbErr> {
+    let closing = period::ActiveModel { id: Set(open.id), ends_at: Set(at), state: Set(period::State::Closed), ..Default::default() };
+    period::Entity::update(closing).exec(txn).await?;
+    let invoice = FinalizeInvoice { account: open.account_id, period: open.id };
+    queue::enqueue_in(txn, &invoice, Some(open.id.to_string()), wall_now).await
+}
+
+/// What comes after a period that ended: the next one, unless the customer wished otherwise.
+async fn follow_in(
+    txn: &impl ConnectionTrait,
+    account: &account::Model,
+    subscription: &subscription::Model,
+    at: Time,
+) -> Result<(), DbErr> {
+    match (subscription.at_period_end, subscription.next_plan_version_id) {
+        (None, _) => {
+            open_period_in(txn, subscription, at).await?;
+        }
+        (Some(AtPeriodEnd::Cancel), _) => end_in(txn, subscription, EndReason::Canceled, at).await?,
+        (Some(AtPeriodEnd::Pause), _) => end_in(txn, subscription, EndReason::Paused, at).await?,
+        (Some(AtPeriodEnd::Change), next) => {
+            end_in(txn, subscription, EndReason::Changed, at).await?;
+            // A CHECK keeps the plan beside the wish for it.
+            begin_in(txn, account, next.unwrap_or(subscription.plan_version_id), Terms::of(subscription), at).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends the open period of an account now, before its time, and enqueues its invoice. Returns the instant of the cut, in the
+/// account's own time. The caller says what follows.
+///
+/// # Errors
+/// When no period is open, or the database refuses.
+pub(super) async fn cut_in(txn: &impl ConnectionTrait, account: &account::Model, wall_now: Time) -> Result<Time, DbErr> {
+    let open = period::Entity::of(account.id).filter(period::Column::State.eq(period::State::Open)).lock_exclusive().one(txn).await?;
+    let open = open.ok_or_else(|| DbErr::RecordNotFound(format!("open period of {}", account.id)))?;
+    let at = cut_at(&open, account.now(wall_now));
+    close_in(txn, &open, at, wall_now).await?;
+    Ok(at)
+}
+
+/// When a period would be cut: now, and never so that nothing is left of it.
+pub(super) fn cut_at(open: &period::Model, now: Time) -> Time {
+    to_the_microsecond(now).clamp(open.starts_at + TimeDelta::microseconds(1), open.ends_at)
 }
 
 /// Runs [`CloseDue`]. An account that cannot be closed now does not hold up the others; the next run finds it again.

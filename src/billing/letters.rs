@@ -1,123 +1,171 @@
-//! The letters about money, from `templates/mail/`.
+//! The letters about money: what each fills into its words (`templates/mail/words/`).
 
-use askama::Template;
-use entity::money::{self, Minor};
-use entity::{account, invoice, top_up};
+use entity::account::Locale;
+use entity::money::{self, Minor, Nanos};
+use entity::{Time, account, invoice, top_up};
 
-use crate::platform::mail::{Attachment, Letter};
+use super::invoice::finalize::snapshot_of;
+use super::invoice::snapshot::Snapshot;
+use crate::platform::mail::{Attachment, Letter, compose};
 
 /// `12.50 USD`.
 fn amount(minor: Minor, currency: &str) -> String {
     format!("{} {}", minor.decimal(money::exponent(currency)), currency.to_uppercase())
 }
 
+/// The same of nanos, with every digit that is not zero.
+fn exact(nanos: Nanos, currency: &str) -> String {
+    format!("{} {}", nanos.decimal(money::exponent(currency)), currency.to_uppercase())
+}
+
+fn day(instant: Time) -> String {
+    instant.date_naive().to_string()
+}
+
 /// The invoice as a letter: paid, or with nothing to pay, with its PDF.
 ///
 /// # Errors
-/// When a template cannot be rendered.
-pub fn invoice(invoice: &invoice::Model, pdf: Vec<u8>, public_url: &str) -> Result<Letter, askama::Error> {
-    #[derive(Template)]
-    #[template(path = "mail/invoice.txt")]
-    struct Text<'a>(&'a Content);
-    #[derive(Template)]
-    #[template(path = "mail/invoice.html")]
-    struct Html<'a>(&'a Content);
-    let content = content(invoice, public_url);
-    Ok(Letter {
-        name: "invoice",
-        subject: format!("Your invoice {} is paid", content.number),
-        text: Text(&content).render()?,
-        html: Html(&content).render()?,
-        attachments: vec![Attachment { filename: format!("{}.pdf", content.number), content_type: "application/pdf", content: pdf }],
-    })
+/// When the invoice's snapshot cannot be read.
+pub fn invoice(invoice: &invoice::Model, pdf: Vec<u8>, public_url: &str) -> Result<Letter, serde_json::Error> {
+    let number = invoice.number.clone().unwrap_or_default();
+    let mut letter = about(invoice, public_url, "invoice", &[])?;
+    letter.attachments.push(Attachment { filename: format!("{number}.pdf"), content_type: "application/pdf", content: pdf });
+    Ok(letter)
 }
 
-/// The charge for an invoice failed: where to pay it by hand.
+/// What comes after a charge that failed, in the account's own time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// The card is charged again.
+    Retry(Time),
+    /// No charge is tried any more; calls are refused from then on.
+    Suspension(Time),
+}
+
+/// The charge for an invoice failed: where to pay it by hand, and what comes next.
 ///
 /// # Errors
-/// When a template cannot be rendered.
-pub fn payment_failed(invoice: &invoice::Model, public_url: &str) -> Result<Letter, askama::Error> {
-    #[derive(Template)]
-    #[template(path = "mail/payment_failed.txt")]
-    struct Text<'a>(&'a Content);
-    #[derive(Template)]
-    #[template(path = "mail/payment_failed.html")]
-    struct Html<'a>(&'a Content);
-    let content = content(invoice, public_url);
-    Ok(Letter {
-        name: "payment_failed",
-        subject: format!("The payment for invoice {} failed", content.number),
-        text: Text(&content).render()?,
-        html: Html(&content).render()?,
-        attachments: Vec::new(),
-    })
+/// When the invoice's snapshot cannot be read.
+pub fn payment_failed(invoice: &invoice::Model, public_url: &str, next: Next) -> Result<Letter, serde_json::Error> {
+    let next = match next {
+        Next::Retry(at) => ("next", day(at)),
+        Next::Suspension(at) => ("suspension", day(at)),
+    };
+    about(invoice, public_url, "payment_failed", &[next])
 }
 
-/// What both letters about an invoice say.
-struct Content {
-    buyer: String,
-    seller: String,
-    number: String,
-    period: String,
-    subtotal: String,
-    /// Empty when no credit was used.
-    credits_applied: String,
-    total: String,
-    /// Our page of the invoice.
-    link: String,
-    /// Where it can be paid.
-    pay_link: String,
+/// The account is suspended for an invoice.
+///
+/// # Errors
+/// When the invoice's snapshot cannot be read.
+pub fn suspended(invoice: &invoice::Model, public_url: &str) -> Result<Letter, serde_json::Error> {
+    about(invoice, public_url, "suspended", &[])
 }
 
-fn content(invoice: &invoice::Model, public_url: &str) -> Content {
-    let (from, to) = (invoice.period_starts_at.date_naive(), invoice.period_ends_at.date_naive());
-    let money = |minor| amount(minor, &invoice.currency);
+/// The invoice that suspended the account is settled.
+///
+/// # Errors
+/// When the invoice's snapshot cannot be read.
+pub fn restored(invoice: &invoice::Model, public_url: &str) -> Result<Letter, serde_json::Error> {
+    about(invoice, public_url, "restored", &[])
+}
+
+/// A letter about an invoice, in the language of the document.
+fn about(
+    invoice: &invoice::Model,
+    public_url: &str,
+    name: &'static str,
+    more: &[(&'static str, String)],
+) -> Result<Letter, serde_json::Error> {
+    let Snapshot { seller, locale, .. } = snapshot_of(invoice)?;
+    let money = |minor: Minor| amount(minor, &invoice.currency);
+    let some = |minor: Minor| if minor.0 == 0 { String::new() } else { money(minor) };
     let link = format!("{public_url}/app/invoices/{}", invoice.id);
-    let applied = invoice.credits_applied_minor;
-    Content {
-        buyer: invoice.buyer_name.clone(),
-        seller: super::invoice::finalize::snapshot_of(invoice).map(|snapshot| snapshot.seller.name).unwrap_or_default(),
-        number: invoice.number.clone().unwrap_or_default(),
-        period: format!("{from} to {to}"),
-        subtotal: money(invoice.subtotal_minor),
-        credits_applied: if applied.0 == 0 { String::new() } else { money(applied) },
-        total: money(invoice.total_minor),
-        pay_link: invoice.stripe_hosted_url.clone().unwrap_or_else(|| link.clone()),
-        link,
-    }
+    let mut values = vec![
+        ("buyer", invoice.buyer_name.clone()),
+        ("seller", seller.name),
+        ("number", invoice.number.clone().unwrap_or_default()),
+        ("from", day(invoice.period_starts_at)),
+        ("to", day(invoice.period_ends_at)),
+        ("subtotal", money(invoice.subtotal_minor)),
+        ("discount", some(invoice.discount_minor)),
+        ("tax", some(invoice.tax_minor)),
+        ("credits", some(invoice.credits_applied_minor)),
+        ("total", money(invoice.total_minor)),
+        ("pay_link", invoice.stripe_hosted_url.clone().unwrap_or_else(|| link.clone())),
+        ("link", link),
+    ];
+    values.extend(more.iter().cloned());
+    Ok(written(name, locale, &values))
 }
 
 /// The receipt of a top-up.
-///
-/// # Errors
-/// When a template cannot be rendered.
-pub fn receipt(account: &account::Model, top_up: &top_up::Model, public_url: &str) -> Result<Letter, askama::Error> {
-    let content = Receipt {
-        buyer: account.name.clone(),
-        amount: amount(top_up.amount_minor, &account.currency),
-        date: top_up.paid_at.unwrap_or(top_up.created_at).date_naive().to_string(),
-        reference: top_up.id.to_string(),
-        link: format!("{public_url}/app/billing"),
-    };
-    #[derive(Template)]
-    #[template(path = "mail/receipt.txt")]
-    struct Text<'a>(&'a Receipt);
-    #[derive(Template)]
-    #[template(path = "mail/receipt.html")]
-    struct Html<'a>(&'a Receipt);
-    Ok(Letter {
-        name: "receipt",
-        subject: format!("Receipt for your top-up of {}", content.amount),
-        text: Text(&content).render()?,
-        html: Html(&content).render()?,
-        attachments: Vec::new(),
-    })
+pub fn receipt(account: &account::Model, top_up: &top_up::Model, public_url: &str) -> Letter {
+    let values = [
+        ("buyer", account.name.clone()),
+        ("amount", amount(top_up.amount_minor, &account.currency)),
+        ("date", day(top_up.paid_at.unwrap_or(top_up.created_at))),
+        ("reference", top_up.id.to_string()),
+        ("link", format!("{public_url}/app/billing")),
+    ];
+    written("receipt", account.locale, &values)
 }
 
-struct Receipt {
-    buyer: String,
-    amount: String,
-    date: String,
-    reference: String,
-    link: String,
+/// The card that invoices are charged to (`visa •••• 4242`) expires at the end of `month` (`2027-03`).
+pub fn card_expiring(account: &account::Model, card: &str, month: &str, public_url: &str) -> Letter {
+    let values = [
+        ("buyer", account.name.clone()),
+        ("card", card.to_owned()),
+        ("month", month.to_owned()),
+        ("link", format!("{public_url}/app/billing")),
+    ];
+    written("card_expiring", account.locale, &values)
+}
+
+/// The credit fell below what the customer asked to be told of.
+pub fn credit_low(account: &account::Model, remaining: Nanos, threshold: Nanos, public_url: &str) -> Letter {
+    let values = [
+        ("buyer", account.name.clone()),
+        ("remaining", exact(remaining, &account.currency)),
+        ("threshold", exact(threshold, &account.currency)),
+        ("link", format!("{public_url}/app/billing")),
+    ];
+    written("credit_low", account.locale, &values)
+}
+
+/// What a period's spend is measured by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Measure {
+    /// Beyond it nothing is refused.
+    Budget,
+    /// Beyond it calls are refused.
+    Cap,
+}
+
+/// The spend of the period reached a share of the budget or of the cap.
+pub fn spend(
+    account: &account::Model,
+    (measure, of): (Measure, Nanos),
+    (share, spent): (i64, Nanos),
+    period_ends_at: Time,
+    public_url: &str,
+) -> Letter {
+    let values = [
+        ("buyer", account.name.clone()),
+        ("share", format!("{share} %")),
+        ("spent", exact(spent, &account.currency)),
+        ("amount", exact(of, &account.currency)),
+        ("to", day(period_ends_at)),
+        ("link", format!("{public_url}/app/billing/alerts")),
+    ];
+    let name = match measure {
+        Measure::Budget => "budget_near",
+        Measure::Cap => "cap_near",
+    };
+    written(name, account.locale, &values)
+}
+
+fn written(name: &'static str, locale: Locale, values: &[(&'static str, String)]) -> Letter {
+    let values: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    compose(name, locale, &values)
 }

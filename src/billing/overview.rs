@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use entity::credit_grant::{self, Kind};
 use entity::money::{Minor, Nanos};
-use entity::price::Tiers;
+use entity::price::{Meter, Rate};
 use entity::{Time, account, balance, period, usage_rollup};
 use sea_orm::{ColumnTrait as _, DatabaseConnection, DbErr, QueryFilter as _};
 
@@ -35,11 +35,11 @@ pub struct Overview {
 /// One price for people.
 #[derive(Debug, Clone)]
 pub struct PriceView {
-    pub task: String,
+    /// `None`: every task that has no price of its own.
+    pub task: Option<String>,
     pub description: String,
-    /// Of the first tier.
-    pub unit: Nanos,
-    pub tiers: Tiers,
+    pub meter: Meter,
+    pub rate: Rate,
 }
 
 /// The overview; `None` before the account subscribed.
@@ -58,10 +58,10 @@ pub async fn overview(db: &DatabaseConnection, account: &account::Model) -> Resu
         .map_err(|error| DbErr::Custom(error.to_string()))?;
     let paid = credit_grant::Entity::of(account.id).filter(credit_grant::Column::Kind.eq(Kind::Paid)).one(db).await?;
     let view = |price: entity::price::Model| PriceView {
-        unit: price.tiers.0.first().map(|tier| tier.unit_nanos).unwrap_or_default(),
+        rate: price.rate(),
+        meter: price.meter,
         description: price.described(),
         task: price.task,
-        tiers: price.tiers,
     };
     Ok(Some(Overview {
         plan_name: version.name,
@@ -81,7 +81,7 @@ pub async fn overview(db: &DatabaseConnection, account: &account::Model) -> Resu
 pub async fn card(stripe: &Stripe, account: &account::Model) -> Option<String> {
     let customer = account.stripe_customer_id.as_deref()?;
     match tokio::time::timeout(CARD_PATIENCE, customer::card(stripe, customer)).await {
-        Ok(Ok(card)) => card,
+        Ok(Ok(card)) => card.map(|card| card.to_string()),
         Ok(Err(error)) => {
             tracing::warn!(%error, "the saved card could not be read: {error}");
             None

@@ -1,22 +1,18 @@
 //! What Stripe says about an invoice, applied to ours. Every way to learn of it (webhook, sweep, our own charge) ends here: the
 //! invoice is read again from Stripe and moved only forward, so order and repetition of the news do not matter.
 
-use entity::account::Standing;
-use entity::ids::{AccountId, InvoiceId, PaymentId};
-use entity::invoice::{DocumentState, PaymentState};
+use entity::ids::{InvoiceId, PaymentId};
+use entity::invoice::PaymentState;
 use entity::ledger_account::Code;
 use entity::{Time, account, invoice, invoice_document, money, payment};
 use sea_orm::sea_query::{LockType, OnConflict};
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait as _, PaginatorTrait as _,
-    QueryFilter as _, QuerySelect as _, TransactionTrait as _,
-};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait as _, QuerySelect as _, TransactionTrait as _};
 use serde::{Deserialize, Serialize};
 
 use super::ledger::{self, Booking};
-use super::letters;
 use super::stripe::invoice::{self as remote, Remote, Status};
 use super::stripe::{Stripe, StripeError};
+use super::{dunning, letters};
 use crate::platform::mail;
 use crate::platform::queue::{Failure, Job, Outcome};
 use crate::webhooks::{self, Event};
@@ -41,13 +37,13 @@ pub async fn sync(db: &DatabaseConnection, stripe: &Stripe, public_url: &str, id
     let copy = remote::find(stripe, remote_id).await?;
     match copy.status {
         Status::Paid => settle(db, public_url, id, &copy, wall_now).await,
-        Status::Open if copy.attempts > 0 => fail(db, public_url, id, wall_now).await,
+        Status::Open if copy.attempts > 0 => fail(db, id, None, wall_now).await,
         // Not charged yet; or withdrawn at Stripe by an operator, who answers for it.
         Status::Draft | Status::Open | Status::Other => Ok(()),
     }
 }
 
-/// A charge was refused: applies what Stripe has now, which is a failed payment unless the customer was quicker.
+/// The charge that was number `attempt` was refused: applies what Stripe has now, which is a failed payment unless the customer was quicker.
 ///
 /// # Errors
 /// As [`sync`].
@@ -56,7 +52,7 @@ pub async fn refused(
     stripe: &Stripe,
     public_url: &str,
     id: InvoiceId,
-    error: &StripeError,
+    (attempt, error): (u32, &StripeError),
     wall_now: Time,
 ) -> Outcome {
     tracing::info!(billing.invoice = %id, %error, "a charge for invoice {id} was refused: {error}");
@@ -65,7 +61,7 @@ pub async fn refused(
     let copy = remote::find(stripe, &remote_id).await?;
     match copy.status {
         Status::Paid => settle(db, public_url, id, &copy, wall_now).await,
-        _ => fail(db, public_url, id, wall_now).await,
+        _ => fail(db, id, Some(attempt), wall_now).await,
     }
 }
 
@@ -84,10 +80,15 @@ async fn settle(db: &DatabaseConnection, public_url: &str, id: InvoiceId, copy: 
     }
     let now = account.now(wall_now);
     book_in(&txn, &account, &invoice, copy, now).await?;
-    let change =
-        invoice::ActiveModel { id: Set(id), payment_state: Set(PaymentState::Paid), paid_at: Set(Some(now)), ..Default::default() };
+    let change = invoice::ActiveModel {
+        id: Set(id),
+        payment_state: Set(PaymentState::Paid),
+        paid_minor: Set(copy.amount_paid),
+        paid_at: Set(Some(now)),
+        ..Default::default()
+    };
     let invoice = invoice::Entity::update(change).exec(&txn).await?;
-    restore_in(&txn, &account).await?;
+    dunning::restore_in(&txn, &account, wall_now).await?;
     let Some(document) = invoice_document::Entity::find_by_id(id).one(&txn).await? else {
         return Err(Failure::Retry(format!("invoice {id} has no document yet")));
     };
@@ -103,7 +104,8 @@ fn news(invoice: &invoice::Model) -> serde_json::Value {
     serde_json::json!({ "id": invoice.id.to_string(), "number": invoice.number, "total": total, "currency": invoice.currency })
 }
 
-async fn lock_in(txn: &impl ConnectionTrait, id: InvoiceId) -> Result<Option<(account::Model, invoice::Model)>, DbErr> {
+/// The account and the invoice, locked in the order that everybody keeps.
+pub(super) async fn lock_in(txn: &impl ConnectionTrait, id: InvoiceId) -> Result<Option<(account::Model, invoice::Model)>, DbErr> {
     let Some(known) = invoice::Entity::find_by_id(id).one(txn).await? else { return Ok(None) };
     // The account first, as issuing does: one order of locks, no deadlock.
     let account = account::Entity::find_by_id(known.account_id).lock(LockType::NoKeyUpdate).one(txn).await?;
@@ -127,6 +129,8 @@ async fn book_in(
         stripe_payment_reference: Set(reference.clone()),
         amount_minor: Set(copy.amount_paid),
         at: Set(now),
+        refunded_minor: Set(entity::money::Minor(0)),
+        method: Set(payment::Method::Stripe),
     };
     let conflict = OnConflict::column(payment::Column::StripePaymentReference).do_nothing().to_owned();
     payment::Entity::insert(row).on_conflict(conflict).exec_without_returning(txn).await?;
@@ -143,41 +147,19 @@ async fn book_in(
     Ok(())
 }
 
-/// Back to active when nothing issued is left unpaid.
-async fn restore_in(txn: &impl ConnectionTrait, account: &account::Model) -> Result<(), DbErr> {
-    if account.standing == Standing::PastDue && unpaid_in(txn, account.id).await? == 0 {
-        set_standing_in(txn, account.id, Standing::Active).await?;
-    }
-    Ok(())
-}
-
-async fn unpaid_in(txn: &impl ConnectionTrait, account: AccountId) -> Result<u64, DbErr> {
-    invoice::Entity::of(account)
-        .filter(invoice::Column::DocumentState.eq(DocumentState::Open))
-        .filter(invoice::Column::PaymentState.eq(PaymentState::Unpaid))
-        .count(txn)
-        .await
-}
-
-async fn set_standing_in(txn: &impl ConnectionTrait, account: AccountId, standing: Standing) -> Result<(), DbErr> {
-    let change = account::ActiveModel { id: Set(account), standing: Set(standing), ..Default::default() };
-    account::Entity::update(change).exec(txn).await.map(|_| ())
-}
-
-/// The payment failed: the invoice is unpaid again, the account past due, and the customer is told once.
-async fn fail(db: &DatabaseConnection, public_url: &str, id: InvoiceId, wall_now: Time) -> Outcome {
+/// The payment failed: the invoice is unpaid again, and dunning begins or goes on. `attempt` is which charge it was, when ours.
+async fn fail(db: &DatabaseConnection, id: InvoiceId, attempt: Option<u32>, wall_now: Time) -> Outcome {
     let txn = db.begin().await?;
-    // Race: the news of the failure may come after that of the payment. A paid invoice stays paid.
+    // Race: the news of the failure may come after that of the payment. What is settled or withdrawn stays so.
     let Some((account, invoice)) = lock_in(&txn, id).await? else { return Ok(()) };
-    if invoice.payment_state == PaymentState::Paid {
+    if invoice.due().0 == 0 {
         return Ok(());
     }
-    let change = invoice::ActiveModel { id: Set(id), payment_state: Set(PaymentState::Unpaid), ..Default::default() };
-    let invoice = invoice::Entity::update(change).exec(&txn).await?;
-    if account.standing == Standing::Active {
-        set_standing_in(&txn, account.id, Standing::PastDue).await?;
-        let letter = letters::payment_failed(&invoice, public_url).map_err(|error| Failure::Park(error.to_string()))?;
-        mail::post_in(&txn, Some(account.id), &invoice.buyer_email, letter, wall_now).await?;
+    if invoice.payment_state == PaymentState::Processing {
+        let change = invoice::ActiveModel { id: Set(id), payment_state: Set(PaymentState::Unpaid), ..Default::default() };
+        invoice::Entity::update(change).exec(&txn).await?;
+    }
+    if dunning::failed_in(&txn, &account, &invoice, attempt, wall_now).await? {
         webhooks::emit_in(&txn, account.id, Event::InvoicePaymentFailed, news(&invoice), wall_now).await?;
     }
     Ok(txn.commit().await?)

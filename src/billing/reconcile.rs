@@ -71,10 +71,16 @@ const CHECKS: [(&str, &str); 8] = [
     (
         "credit_grant",
         "SELECT b.account_id, 'granted, of the credits of its balance' AS what,
-                b.credits AS expected, coalesce(sum(g.amount_nanos), 0)::bigint AS found
-         FROM balance b LEFT JOIN credit_grant g ON g.account_id = b.account_id
+                b.credits AS expected, granted.nanos - gone.nanos + given_back.nanos AS found
+         FROM balance b,
+              LATERAL (SELECT coalesce(sum(amount_nanos), 0)::bigint AS nanos FROM credit_grant WHERE account_id = b.account_id) granted,
+              LATERAL (SELECT coalesce(sum(amount_nanos), 0)::bigint AS nanos FROM credit_movement
+                       WHERE account_id = b.account_id AND kind IN ('expiry', 'revocation')) gone,
+              -- What volume prices gave back of debited usage.
+              LATERAL (SELECT coalesce(-sum(l.exact_nanos), 0)::bigint AS nanos FROM invoice_line l JOIN invoice i ON i.id = l.invoice_id
+                       WHERE i.account_id = b.account_id AND i.document_state <> 'void' AND l.kind = 'volume') given_back
          WHERE b.scope = 'credit' AND ($1::uuid IS NULL OR b.account_id = $1)
-         GROUP BY b.id HAVING b.credits <> coalesce(sum(g.amount_nanos), 0)",
+           AND b.credits <> granted.nanos - gone.nanos + given_back.nanos",
     ),
     (
         "transfer",

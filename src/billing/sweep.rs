@@ -38,13 +38,13 @@ pub async fn run(db: &DatabaseConnection, wall_now: Time) -> Result<(), DbErr> {
     for id in ids(db, invoices, wall_now, TimeDelta::days(365)).await? {
         queue::enqueue_in(db, &SyncInvoice { invoice: InvoiceId(id) }, Some(id.to_string()), wall_now).await?;
     }
-    let top_ups = "SELECT id FROM top_up WHERE state = 'pending' AND stripe_session_id IS NOT NULL
+    let top_ups = "SELECT id FROM top_up WHERE state = 'pending' AND (stripe_session_id IS NOT NULL OR automatic)
                      AND id < uuid_floor($1) AND id >= uuid_floor($2)
                    ORDER BY random() LIMIT 50";
     for id in ids(db, top_ups, wall_now, PAGE_LIFE).await? {
         queue::enqueue_in(db, &SyncTopUp { top_up: TopUpId(id) }, Some(id.to_string()), wall_now).await?;
     }
-    let stillborn = "UPDATE top_up SET state = 'expired' WHERE state = 'pending' AND stripe_session_id IS NULL AND id < uuid_floor($1)";
+    let stillborn = "UPDATE top_up SET state = 'expired' WHERE state = 'pending' AND stripe_session_id IS NULL AND NOT automatic AND id < uuid_floor($1)";
     let values = [(wall_now - STILLBORN).into()];
     db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), stillborn, values)).await?;
     Ok(())

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::stripe::checkout::{self, NewSession, Session};
 use super::stripe::customer::{self, CustomerError};
 use super::stripe::{Stripe, StripeError};
-use super::{credit, letters};
+use super::{auto_top_up, credit, letters};
 use crate::platform::mail;
 use crate::platform::queue::{Failure, Job, Outcome};
 use crate::webhooks::{self, Event};
@@ -83,6 +83,7 @@ pub async fn start(
         stripe_payment_intent_id: Set(None),
         created_at: Set(now),
         paid_at: Set(None),
+        automatic: Set(false),
     };
     top_up::Entity::insert(pending).exec_without_returning(db).await?;
     let customer = customer::ensure(db, stripe, account, email).await?;
@@ -121,10 +122,18 @@ pub async fn list(db: &impl ConnectionTrait, account: AccountId) -> Result<Vec<t
 /// Retried while Stripe or the database does not answer; parked when the session is about something else.
 pub async fn sync(db: &DatabaseConnection, stripe: &Stripe, public_url: &str, id: TopUpId, wall_now: Time) -> Outcome {
     let Some(row) = top_up::Entity::find_by_id(id).one(db).await? else { return Err(Failure::Park(format!("top-up {id} is gone"))) };
+    if row.automatic {
+        return auto_top_up::charge(db, stripe, public_url, row, wall_now).await;
+    }
     let Some(session_id) = &row.stripe_session_id else { return Ok(()) };
     let session = checkout::find(stripe, session_id).await?;
     if session.paid {
-        credited(db, public_url, &row, &session, wall_now).await?;
+        let account = account::Entity::find_by_id(row.account_id).one(db).await?;
+        let same_currency = account.is_some_and(|account| account.currency == session.currency);
+        if session.amount != row.amount_minor || !same_currency || session.top_up != Some(row.id.to_string()) {
+            return Err(Failure::Park(format!("top-up {}: session {} is about something else", row.id, session.id)));
+        }
+        credited(db, public_url, &row, session.payment_intent.clone(), wall_now).await?;
         return save_card(stripe, &session).await;
     }
     if session.expired {
@@ -133,7 +142,14 @@ pub async fn sync(db: &DatabaseConnection, stripe: &Stripe, public_url: &str, id
     Ok(())
 }
 
-async fn credited(db: &DatabaseConnection, public_url: &str, row: &top_up::Model, session: &Session, wall_now: Time) -> Outcome {
+/// Credits a top-up that was paid by `payment_intent`, with its letter; once, however often it is told.
+pub(super) async fn credited(
+    db: &DatabaseConnection,
+    public_url: &str,
+    row: &top_up::Model,
+    payment_intent: Option<String>,
+    wall_now: Time,
+) -> Outcome {
     let txn = db.begin().await?;
     // The account before its rows, everywhere: one order of locks. Then look again: a duplicate of the webhook or the sweep
     // may have credited meanwhile.
@@ -143,23 +159,19 @@ async fn credited(db: &DatabaseConnection, public_url: &str, row: &top_up::Model
     if row.state == State::Paid {
         return Ok(());
     }
-    if session.amount != row.amount_minor || session.currency != account.currency || session.top_up != Some(row.id.to_string()) {
-        return Err(Failure::Park(format!("top-up {}: session {} is about something else", row.id, session.id)));
-    }
     let now = account.now(wall_now);
     let amount = row.amount_minor.nanos(account.exponent()).map_err(|error| Failure::Park(error.to_string()))?;
     credit::grant_in(&txn, &account, credit_grant::Kind::Paid, &row.id.to_string(), amount, now).await?;
     let change = top_up::ActiveModel {
         id: Set(row.id),
         state: Set(State::Paid),
-        stripe_payment_intent_id: Set(session.payment_intent.clone()),
+        stripe_payment_intent_id: Set(payment_intent),
         paid_at: Set(Some(now)),
         ..Default::default()
     };
     let row = top_up::Entity::update(change).exec(&txn).await?;
     if let Some(owner) = owner_in(&txn, account.id).await? {
-        let letter = letters::receipt(&account, &row, public_url).map_err(|error| Failure::Park(error.to_string()))?;
-        mail::post_in(&txn, Some(account.id), &owner.email, letter, wall_now).await?;
+        mail::post_in(&txn, Some(account.id), &owner.email, letters::receipt(&account, &row, public_url), wall_now).await?;
     }
     let news = serde_json::json!({ "id": row.id.to_string(), "amount": row.amount_minor.decimal(account.exponent()), "currency": account.currency });
     webhooks::emit_in(&txn, account.id, Event::TopUpPaid, news, wall_now).await?;

@@ -15,8 +15,7 @@ use metrics::Histogram;
 use super::answer::Draft;
 use super::{Answer, Encoding, Inference, InferenceError, ServerTiming, fetch};
 use crate::auth::key::Caller;
-use crate::billing::allowance::{Admission, AllowanceError};
-use crate::billing::rating;
+use crate::billing::allowance::{Admission, AllowanceError, Measured};
 use crate::metering::idempotency::Begun;
 use crate::metering::limits::{Hold, Spender};
 use crate::metering::{Committed, Record, Rejected, Usage};
@@ -85,7 +84,7 @@ pub async fn infer(inference: &Inference, caller: &Arc<Caller>, request: InferRe
         }
     };
     let route = routed(inference, caller, &request)?;
-    let (admitted, spent) = own::busy(admit(inference, caller, request.options.task(), request.promised)).await;
+    let (admitted, spent) = own::busy(admit(inference, caller, request.options.task(), &route.model().name, request.promised)).await;
     own::record(Part::Admit, spent, 1);
     let (admission, hold) = admitted?;
     let deadline = Instant::now() + inference.deadline;
@@ -146,24 +145,44 @@ pub(super) async fn admit(
     inference: &Inference,
     caller: &Caller,
     task: Task,
+    model: &str,
     promised: Option<Nanos>,
 ) -> Result<(Arc<Admission>, Hold), InferenceError> {
+    let admission = priced(inference, caller, task, model).await?;
+    match reserve(inference, caller, &admission, promised).await {
+        // Before somebody is refused, what the call may cost is read again.
+        Err(InferenceError::InsufficientCredit { .. } | InferenceError::SpendCapReached { .. } | InferenceError::PriceChanged)
+            if admission.is_old() =>
+        {
+            inference.allowances.forget(caller.account.id, task.as_str(), model).await;
+            let admission = priced(inference, caller, task, model).await?;
+            let hold = reserve(inference, caller, &admission, promised).await?;
+            Ok((admission, hold))
+        }
+        reserved => Ok((admission, reserved?)),
+    }
+}
+
+async fn priced(inference: &Inference, caller: &Caller, task: Task, model: &str) -> Result<Arc<Admission>, InferenceError> {
     let now = inference.clock.now();
-    let priced = inference.allowances.price_of(&inference.db, &caller.account, task.as_str(), now).await;
-    let admission = priced.map_err(|error| match error {
-        AllowanceError::NoPlan | AllowanceError::NoPrice(_) => InferenceError::NotInPlan(error.to_string()),
+    let priced = inference.allowances.price_of(&inference.db, &caller.account, task.as_str(), model, now).await;
+    priced.map_err(|error| match error {
         AllowanceError::Database(error) => {
             tracing::warn!(%error, "prices cannot be read");
             InferenceError::Unavailable("the price cannot be looked up now: nothing was charged")
         }
-    })?;
+        refused => InferenceError::NotInPlan(refused.to_string()),
+    })
+}
+
+async fn reserve(inference: &Inference, caller: &Caller, admission: &Admission, promised: Option<Nanos>) -> Result<Hold, InferenceError> {
     let worst = admission.worst(1).map_err(|_| InferenceError::Internal)?;
     if promised.is_some_and(|promised| worst > promised) {
         return Err(InferenceError::PriceChanged);
     }
-    let spender = Spender { account: caller.account.id, key: caller.key.id, period: admission.period_id, at: caller.account.now(now) };
-    let hold = inference.metering.limits.reserve(&spender, worst).await?;
-    Ok((admission, hold))
+    let at = caller.account.now(inference.clock.now());
+    let spender = Spender { account: caller.account.id, key: caller.key.id, period: admission.period_id, at };
+    Ok(inference.metering.limits.reserve(&spender, worst).await?)
 }
 
 async fn commit(
@@ -186,8 +205,8 @@ async fn commit(
             }
             Err(Rejected::PeriodClosed | Rejected::Fenced) => {
                 let task = request.options.task();
-                inference.allowances.forget(caller.account.id, task.as_str()).await;
-                (admission, hold) = admit(inference, caller, task, request.promised).await?;
+                inference.allowances.forget(caller.account.id, task.as_str(), &admission.model).await;
+                (admission, hold) = admit(inference, caller, task, &admission.model, request.promised).await?;
             }
             Err(Rejected::Duplicate) => return Box::pin(first_answer(inference, caller, request)).await,
             Err(Rejected::Overloaded) => {
@@ -201,21 +220,24 @@ async fn commit(
 
 fn usage(inference: &Inference, request: &InferRequest, admission: &Admission, hold: Hold, draft: &Arc<Draft>) -> Usage {
     let Inferred { model, size, timing, source, .. } = &draft.inferred;
-    let free = *source != Source::Computed && admission.cached == Cached::Free;
-    let tiers = admission.tiers.clone();
+    let pixels = i64::from(size.width) * i64::from(size.height);
+    // Centuries of device time would be needed to leave i64.
+    let compute_us = timing.compute.as_micros() as i64;
+    let price = admission.price(pixels);
+    let free = *source != Source::Computed && price.cached == Cached::Free;
+    let measured = Measured { images: 1, compute_us, tokens_in: 0, tokens_out: 0 };
     let now = inference.clock.now();
     Usage {
         event: EventId::new(),
-        price: admission.price_id,
+        price: price.price_id,
         task: request.options.task().as_str(),
         model: model.name.clone(),
         model_version: model.version.clone(),
         request: request.request_id,
-        quantity: if free { 0 } else { 1 },
-        pixels: i64::from(size.width) * i64::from(size.height),
-        // Centuries of device time would be needed to leave i64.
-        compute_us: timing.compute.as_micros() as i64,
-        charge: Arc::new(move |before, quantity| rating::charge(&tiers, before, quantity)),
+        quantity: if free { 0 } else { price.quantity(&measured) },
+        pixels,
+        compute_us,
+        charge: price.charge(),
         hold,
         record: request.idempotency.clone().map(|Idempotency { key, fingerprint, keep }| {
             let draft = draft.clone();

@@ -1,6 +1,7 @@
 //! What was used, durably, before it is answered; and how much more may be. Plain numbers: prices are billing's.
 
 mod commit;
+pub mod digest;
 pub mod idempotency;
 pub mod limits;
 pub mod rate;

@@ -1,5 +1,7 @@
 //! Reading usage: from the rollups for sums, from the events for the list.
 
+use std::collections::HashMap;
+
 use chrono::NaiveDate;
 use entity::ids::{AccountId, PeriodId, PriceId};
 use entity::money::Nanos;
@@ -98,18 +100,16 @@ pub async fn totals(db: &impl ConnectionTrait, account: AccountId, period: Perio
     totals.ok_or_else(|| DbErr::RecordNotFound("a sum has always one row".into()))
 }
 
-/// Units that a price has counted in one of the account's periods: where the next one falls on its tiers.
+/// Units that each price has counted in one of the account's periods: where the next one falls on its tiers.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn counted(db: &impl ConnectionTrait, account: AccountId, period: PeriodId, price: PriceId) -> Result<i64, DbErr> {
-    let sql = "SELECT c.quantity FROM usage_counter c JOIN period p ON p.id = c.period_id
-               WHERE p.account_id = $1 AND c.period_id = $2 AND c.price_id = $3";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [account.0.into(), period.0.into(), price.0.into()]);
-    match db.query_one_raw(statement).await? {
-        Some(row) => row.try_get("", "quantity"),
-        None => Ok(0),
-    }
+pub async fn counters(db: &impl ConnectionTrait, account: AccountId, period: PeriodId) -> Result<HashMap<PriceId, i64>, DbErr> {
+    let sql = "SELECT c.price_id, c.quantity FROM usage_counter c JOIN period p ON p.id = c.period_id
+               WHERE p.account_id = $1 AND c.period_id = $2";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [account.0.into(), period.0.into()]);
+    let rows = db.query_all_raw(statement).await?;
+    rows.iter().map(|row| Ok((PriceId(row.try_get("", "price_id")?), row.try_get("", "quantity")?))).collect()
 }
 
 /// The latest events of an account, newest first.

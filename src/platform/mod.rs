@@ -1,6 +1,7 @@
 //! What every room stands on: configuration, the clock, secrets, the database, the queue, mail, telemetry.
 //! Knows no domain and no HTTP surface.
 
+pub mod audit;
 pub mod clock;
 pub mod config;
 pub mod db;

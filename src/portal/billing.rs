@@ -9,7 +9,7 @@ use poem::{IntoResponse as _, Response, handler};
 use serde::Deserialize;
 
 use super::error::PortalError;
-use super::home::{PriceRow, tier_rows};
+use super::prices::{self, PriceRow};
 use super::{see, show};
 use crate::app::App;
 use crate::billing::invoice::preview::preview;
@@ -128,7 +128,7 @@ async fn page(app: &App, me: SignedInMember, asked: &Asked, custom: String, erro
     let now = account.now(app.clock.now());
     let currency = account.currency.as_str();
     let state = overview(&app.db, &account).await?.ok_or_else(PortalError::unsubscribed)?;
-    let next = preview(&app.db, &account).await?.ok_or_else(PortalError::unsubscribed)?;
+    let next = preview(&app.db, &account, &app.config.seller).await?.ok_or_else(PortalError::unsubscribed)?;
     let top_ups = top_up::list(&app.db, account.id).await?;
     Ok(Page(BillingPage {
         remaining: show::nanos(state.remaining, currency),
@@ -140,7 +140,7 @@ async fn page(app: &App, me: SignedInMember, asked: &Asked, custom: String, erro
         plan: state.plan_name,
         plan_description: state.plan_description,
         base_fee: show::minor(state.base_fee, currency),
-        prices: state.prices.iter().flat_map(|price| tier_rows(&price.description, &price.tiers, currency)).collect(),
+        prices: state.prices.iter().flat_map(|price| prices::rows(&price.description, price.meter, &price.rate, currency)).collect(),
         card: card(&app.stripe, &account).await,
         lines: next
             .lines
@@ -180,6 +180,7 @@ fn row(top_up: &top_up_row::Model, currency: &str) -> TopUpRow {
         State::Pending => ("pending", "warn"),
         State::Paid => ("paid", "good"),
         State::Expired => ("expired", ""),
+        State::Failed => ("refused", "bad"),
     };
     TopUpRow { at: show::moment(top_up.created_at), amount: show::minor(top_up.amount_minor, currency), word, kind }
 }

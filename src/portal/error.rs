@@ -18,6 +18,9 @@ pub enum PortalError {
     NotFound,
     #[error("{0}")]
     Database(#[from] DbErr),
+    /// No subscription runs: it is paused or has ended.
+    #[error("no subscription runs")]
+    Unsubscribed,
     /// Something else that is ours to look at.
     #[error("{0}")]
     Internal(String),
@@ -27,6 +30,7 @@ impl ResponseError for PortalError {
     fn status(&self) -> StatusCode {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Unsubscribed => StatusCode::SEE_OTHER,
             Self::Database(DbErr::Conn(_) | DbErr::ConnectionAcquire(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Database(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -40,9 +44,9 @@ impl From<Broken> for PortalError {
 }
 
 impl PortalError {
-    /// Verifying an address subscribes the account, and only verified members sign in: a defect of ours.
+    /// Leads to the page where a plan can be chosen.
     pub fn unsubscribed() -> Self {
-        Self::Internal("the account has no plan or no open period".to_owned())
+        Self::Unsubscribed
     }
 
     /// An error that only the log explains.
@@ -64,6 +68,9 @@ struct ErrorPage {
 pub fn page(shell: Shell, error: Error) -> Response {
     if error.is_from_response() {
         return error.into_response();
+    }
+    if matches!(error.downcast_ref(), Some(PortalError::Unsubscribed)) {
+        return super::see("/app/billing/plan");
     }
     let status = error.status();
     if status.is_server_error() {

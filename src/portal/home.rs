@@ -2,13 +2,13 @@
 
 use askama::Template;
 use entity::money::Nanos;
-use entity::price::Tiers;
 use entity::{plan_version, price};
 use poem::handler;
 use poem::web::Data;
 
 use super::error::PortalError;
 use super::overlay::{self, Drawing};
+use super::prices::{self, PriceRow};
 use super::show;
 use crate::app::App;
 use crate::billing::plan;
@@ -42,14 +42,6 @@ struct PlanView {
     rows: Vec<PriceRow>,
 }
 
-/// One tier of a price.
-pub struct PriceRow {
-    /// In the first tier only.
-    pub what: String,
-    pub range: String,
-    pub unit: String,
-}
-
 /// Shows the page.
 #[handler]
 pub async fn get(app: Data<&App>, shell: Shell) -> Result<Page<impl Template>, PortalError> {
@@ -58,8 +50,8 @@ pub async fn get(app: Data<&App>, shell: Shell) -> Result<Page<impl Template>, P
         Some(version) => plan::prices_of(&app.db, version).await?,
         None => Vec::new(),
     };
-    let detect = prices.iter().find(|price| price.task == Task::Detect.as_str());
-    let first = detect.and_then(|price| price.tiers.0.iter().map(|tier| tier.unit_nanos).find(|unit| *unit > Nanos(0)));
+    let detect = prices.iter().find(|price| price.task.as_deref() == Some(Task::Detect.as_str()));
+    let first = detect.and_then(|price| prices::first(&price.rate()));
     Ok(Page(Home {
         shell,
         sample: assets::asset("samples/label.png"),
@@ -81,23 +73,6 @@ fn view(version: &plan_version::Model, prices: &[price::Model]) -> PlanView {
         base_fee: show::minor(version.base_fee_minor, &version.currency),
         is_free: version.base_fee_minor.0 == 0,
         requests_per_minute: show::count(version.requests_per_minute.into()),
-        rows: prices.iter().flat_map(|price| tier_rows(&price.described(), &price.tiers, &version.currency)).collect(),
+        rows: prices.iter().flat_map(|price| prices::rows(&price.described(), price.meter, &price.rate(), &version.currency)).collect(),
     }
-}
-
-/// A row per tier; what it is stands in the first only.
-pub fn tier_rows(description: &str, tiers: &Tiers, currency: &str) -> Vec<PriceRow> {
-    let mut from = 1;
-    let mut rows = Vec::new();
-    for (index, tier) in tiers.0.iter().enumerate() {
-        let range = match tier.up_to {
-            Some(up_to) => format!("{} – {}", show::count(from), show::count(up_to)),
-            None if from == 1 => "any number".to_owned(),
-            None => format!("{} and more", show::count(from)),
-        };
-        let unit = if tier.unit_nanos == Nanos(0) { "free".to_owned() } else { show::nanos(tier.unit_nanos, currency) };
-        rows.push(PriceRow { what: if index == 0 { description.to_owned() } else { String::new() }, range, unit });
-        from = tier.up_to.map_or(from, |up_to| up_to + 1);
-    }
-    rows
 }

@@ -1,8 +1,11 @@
 //! The customers' portal: pages rendered here, one file each with its form, its template and its handlers.
 //! Every form is POST → 303 → GET and works without scripts.
 
+mod alerts;
 mod billing;
 mod chart;
+mod credit;
+mod details;
 mod error;
 mod forgot;
 mod home;
@@ -13,7 +16,9 @@ mod login;
 mod logout;
 mod overlay;
 mod overview;
+mod plan;
 mod playground;
+mod prices;
 mod reset;
 mod settings;
 mod show;
@@ -58,7 +63,11 @@ pub fn routes(app: &App) -> impl Endpoint<Output = Response> + 'static {
         .at("/app/usage", get(usage::get))
         .at("/app/usage.csv", get(usage::csv))
         .at("/app/billing", get(billing::get))
+        .at("/app/billing/plan", get(plan::get).post(plan::post))
+        .at("/app/billing/details", get(details::get).post(details::post))
+        .at("/app/billing/alerts", get(alerts::get).post(alerts::post))
         .at("/app/billing/top-up", get(to_billing).post(billing::start))
+        .at("/app/billing/credit", get(credit::get).post(credit::post))
         .at("/app/invoices", get(invoices::get))
         .at("/app/invoices/:id", get(invoice::get))
         .at("/app/invoices/:id/pdf", get(invoice::pdf))

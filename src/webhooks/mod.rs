@@ -19,6 +19,12 @@ pub enum Event {
     InvoicePaid,
     /// The payment of an invoice failed.
     InvoicePaymentFailed,
+    /// Calls are refused until an invoice is paid.
+    AccountSuspended,
+    /// It is paid; calls are answered again.
+    AccountRestored,
+    /// A warning that the customer asked for.
+    AlertCrossed,
     /// An asynchronous inference has its result.
     JobSucceeded,
     /// An asynchronous inference has failed for good.
@@ -36,6 +42,9 @@ impl Event {
             Self::TopUpPaid => "top_up.paid",
             Self::InvoicePaid => "invoice.paid",
             Self::InvoicePaymentFailed => "invoice.payment_failed",
+            Self::AccountSuspended => "account.suspended",
+            Self::AccountRestored => "account.restored",
+            Self::AlertCrossed => "alert.crossed",
             Self::JobSucceeded => "job.succeeded",
             Self::JobFailed => "job.failed",
             Self::JobCanceled => "job.canceled",

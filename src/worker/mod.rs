@@ -12,7 +12,14 @@ use tokio_util::sync::CancellationToken;
 use crate::accounts::sign_up;
 use crate::app::{App, Rooms};
 use crate::auth::session;
+use crate::billing::alert::{self, AlertsDue};
+use crate::billing::auto_top_up::{self, BuyCredit};
+use crate::billing::card::{self, CheckCard};
 use crate::billing::close::{self, CloseDue};
+use crate::billing::credit::expire::{self, ExpireCredit};
+use crate::billing::dunning::{self, Dun, DunDue, TellRestored};
+use crate::billing::invoice::act::refund::{self, RefundCreditNote};
+use crate::billing::invoice::audit::{self as invoice_audit, AuditInvoices};
 use crate::billing::invoice::collect::{self, CollectInvoice, PushInvoice};
 use crate::billing::invoice::finalize::{self, FinalizeInvoice};
 use crate::billing::payment::{self, SyncInvoice};
@@ -31,6 +38,9 @@ use schedule::{SweepAccounts, SweepJobs, Upkeep};
 
 /// Jobs of our own that one process runs at a time: they mostly wait for Stripe, SMTP and the database.
 const CONCURRENCY: usize = 4;
+
+/// Invoices that one run of the self-audit computes again; every minute has one, so that a day has room for 144 000.
+const AUDITED_AT_ONCE: u64 = 100;
 
 /// Works off the queue and keeps the schedule until `stop`; running jobs finish.
 pub async fn run(app: App, stop: CancellationToken) {
@@ -63,8 +73,17 @@ async fn dispatch(app: &App, job: queue_job::Model) -> Outcome {
         DeliverWebhook::KIND => deliver::deliver(db, payload(job)?, config.server.allow_private_urls, now).await,
         CloseDue::KIND => periodic(CloseDue::KIND, close::close_all_due(db, now).await.map(|_| ())),
         FinalizeInvoice::KIND => finalize::run(db, &config.seller, url, payload(job)?, now).await,
+        BuyCredit::KIND => periodic(BuyCredit::KIND, auto_top_up::run(db, now).await.map(|_| ())),
+        ExpireCredit::KIND => periodic(ExpireCredit::KIND, expire::expire_all_due(db, now).await.map(|_| ())),
+        AuditInvoices::KIND => periodic(AuditInvoices::KIND, invoice_audit::run(db, AUDITED_AT_ONCE, now).await.map(|_| ())),
+        RefundCreditNote::KIND => refund::run(db, stripe, payload(job)?, now).await,
         PushInvoice::KIND => collect::push(db, stripe, payload(job)?, now).await,
         CollectInvoice::KIND => collect::collect(db, stripe, url, payload(job)?, now).await,
+        DunDue::KIND => periodic(DunDue::KIND, dunning::due(db, now).await),
+        Dun::KIND => dunning::run(db, &config.dunning, url, payload(job)?, now).await,
+        TellRestored::KIND => dunning::tell_restored(db, url, payload(job)?, now).await,
+        CheckCard::KIND => card::check(db, stripe, url, payload(job)?, now).await,
+        AlertsDue::KIND => periodic(AlertsDue::KIND, alert::run(db, url, now).await),
         SyncStripeEvent::KIND => sync::run(db, stripe, url, payload(job)?, now).await,
         SyncInvoice::KIND => payment::sync(db, stripe, url, payload::<SyncInvoice>(job)?.invoice, now).await,
         SyncTopUp::KIND => top_up::sync(db, stripe, url, payload::<SyncTopUp>(job)?.top_up, now).await,

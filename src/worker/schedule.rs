@@ -7,7 +7,12 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::billing::alert::AlertsDue;
+use crate::billing::auto_top_up::BuyCredit;
 use crate::billing::close::CloseDue;
+use crate::billing::credit::expire::ExpireCredit;
+use crate::billing::dunning::DunDue;
+use crate::billing::invoice::audit::AuditInvoices;
 use crate::billing::sweep::SweepStripe;
 use crate::platform::queue::{self, Job};
 
@@ -64,12 +69,19 @@ async fn tick(app: &App, leading: Option<DatabaseTransaction>, second: u32) -> R
     let key = || Some("periodic".to_owned());
     if second.is_multiple_of(MINUTE) {
         queue::enqueue_in(&app.db, &CloseDue {}, key(), now).await?;
+        queue::enqueue_in(&app.db, &ExpireCredit {}, key(), now).await?;
+        queue::enqueue_in(&app.db, &AuditInvoices {}, key(), now).await?;
+        queue::enqueue_in(&app.db, &DunDue {}, key(), now).await?;
         queue::enqueue_in(&app.db, &SweepStripe {}, key(), now).await?;
         queue::enqueue_in(&app.db, &SweepAccounts {}, key(), now).await?;
         queue::enqueue_in(&app.db, &SweepJobs {}, key(), now).await?;
     }
+    if second.is_multiple_of(15) {
+        queue::enqueue_in(&app.db, &AlertsDue {}, key(), now).await?;
+    }
     if second.is_multiple_of(5) {
         queue::enqueue_in(&app.db, &Upkeep {}, key(), now).await?;
+        queue::enqueue_in(&app.db, &BuyCredit {}, key(), now).await?;
     }
     Ok(Some(lock))
 }

@@ -1,7 +1,7 @@
 //! API keys: the one in hand, and managing all of them.
 
 mod budgets;
-mod schema;
+pub(super) mod schema;
 
 use chrono::TimeDelta;
 use entity::api_key;

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use entity::ids::InvoiceId;
-use entity::invoice::PaymentState;
+use entity::invoice::{DocumentState, PaymentState};
 use entity::money::Minor;
 use entity::{Time, account, invoice, invoice_line};
 use sea_orm::sea_query::Expr;
@@ -16,10 +16,6 @@ use crate::billing::stripe::customer::{self, CustomerError};
 use crate::billing::stripe::invoice::{self as remote, NewLine, Remote, Status};
 use crate::billing::stripe::{Stripe, StripeError};
 use crate::platform::queue::{self, Failure, Job, Outcome};
-
-/// Below it Stripe charges nothing and moves the amount to a balance of its own, which the next invoice would then disagree
-/// with (Stripe's documentation, minimum charge amounts; in minor units of the common currencies).
-const MINIMUM_CHARGE: Minor = Minor(50);
 
 /// Copies an issued invoice to Stripe and finalizes it there.
 #[derive(Debug, Serialize, Deserialize)]
@@ -61,15 +57,11 @@ impl From<CustomerError> for Failure {
 /// Runs [`PushInvoice`].
 ///
 /// # Errors
-/// Parked with both totals when Stripe's differs from ours, and when the total is too small to be charged.
+/// Parked with both totals when Stripe's differs from ours.
 pub async fn push(db: &DatabaseConnection, stripe: &Stripe, job: PushInvoice, wall_now: Time) -> Outcome {
     let invoice = load(db, job.invoice).await?;
-    if invoice.payment_state == PaymentState::Paid {
+    if !collectable(&invoice) {
         return Ok(());
-    }
-    if invoice.total_minor < MINIMUM_CHARGE {
-        let total = invoice.total_minor.decimal(entity::money::exponent(&invoice.currency));
-        return Err(Failure::Park(format!("invoice {} stays unpaid: its total of {total} is below what Stripe charges", number(&invoice))));
     }
     let id = created(db, stripe, &invoice).await?;
     let mut copy = remote::find(stripe, &id).await?;
@@ -92,6 +84,9 @@ pub async fn push(db: &DatabaseConnection, stripe: &Stripe, job: PushInvoice, wa
 /// Retried while Stripe does not answer. A declined card is no error of the job.
 pub async fn collect(db: &DatabaseConnection, stripe: &Stripe, public_url: &str, job: CollectInvoice, wall_now: Time) -> Outcome {
     let invoice = load(db, job.invoice).await?;
+    if !collectable(&invoice) {
+        return Ok(());
+    }
     let Some(id) = invoice.stripe_invoice_id.clone() else {
         return Err(Failure::Park(format!("invoice {} was never pushed to Stripe", number(&invoice))));
     };
@@ -102,9 +97,14 @@ pub async fn collect(db: &DatabaseConnection, stripe: &Stripe, public_url: &str,
     match remote::pay(stripe, invoice.id, &id, job.attempt).await {
         Ok(_) => Ok(()),
         // No card, declined, or paid by hand in this very moment: what Stripe has now decides.
-        Err(error) if error.is_final() => payment::refused(db, stripe, public_url, invoice.id, &error, wall_now).await,
+        Err(error) if error.is_final() => payment::refused(db, stripe, public_url, invoice.id, (job.attempt, &error), wall_now).await,
         Err(error) => Err(error.into()),
     }
+}
+
+/// Withdrawn, given up, paid or paid in part by transfer: nothing more goes through Stripe.
+fn collectable(invoice: &invoice::Model) -> bool {
+    invoice.document_state == DocumentState::Open && matches!(invoice.payment_state, PaymentState::Unpaid | PaymentState::Processing)
 }
 
 async fn load(db: &DatabaseConnection, id: InvoiceId) -> Result<invoice::Model, Failure> {
@@ -138,9 +138,17 @@ async fn lines_of(db: &DatabaseConnection, invoice: &invoice::Model) -> Result<V
         metadata: HashMap::from([("line_id".to_owned(), row.id.to_string())]),
     };
     let mut lines: Vec<_> = invoice_line::Entity::of(invoice).all(db).await?.into_iter().map(line).collect();
-    if invoice.credits_applied_minor.0 > 0 {
-        let amount = Minor(-invoice.credits_applied_minor.0);
-        lines.push(NewLine { description: "Prepaid credit applied".into(), amount, period, metadata: HashMap::new() });
+    let tax = if invoice.tax_included { Minor(0) } else { invoice.tax_minor };
+    for (description, amount) in [
+        ("Prepaid credit applied", Minor(-invoice.credits_applied_minor.0)),
+        ("Discounts", Minor(-invoice.discount_minor.0)),
+        ("Tax", tax),
+        ("Carried over from earlier invoices", invoice.carried_in_minor),
+        ("Carried over to the next invoice", Minor(-invoice.carried_out_minor.0)),
+    ] {
+        if amount.0 != 0 {
+            lines.push(NewLine { description: description.into(), amount, period, metadata: HashMap::new() });
+        }
     }
     Ok(lines)
 }

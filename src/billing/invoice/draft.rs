@@ -1,23 +1,17 @@
-//! Builds the draft of a closed period from its events: the base fee and one usage line per price.
+//! Stores the draft of a closed period: the document with its lines, and what it takes of credit, coupons and items.
 
-use std::collections::BTreeMap;
-
-use entity::ids::{EventId, InvoiceId, InvoiceLineId, PeriodId, PriceId};
+use entity::ids::{InvoiceId, InvoiceLineId, PriceId};
 use entity::member::Role;
-use entity::money::{Nanos, Overflow};
-use entity::{Time, account, invoice, invoice_line, member, period, plan_version, price, subscription, usage_event, usage_rollup};
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
-};
+use entity::money::{Minor, Nanos, Overflow};
+use entity::{Time, account, coupon_use, invoice, invoice_item, invoice_line, member, period};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _};
 
-use super::line::{self, Line, Totals};
-use super::record::{Digest, EventRecord};
+use super::compose::{self, Composed};
+use super::line::Line;
 use super::snapshot::{self, Party, Snapshot};
-use crate::billing::{credit, plan, rating};
+use crate::billing::credit::burn;
 use crate::platform::config::Seller;
-
-/// Events read at a time.
-const PAGE: u64 = 5_000;
 
 /// Why no invoice can be made of a period.
 #[derive(Debug, thiserror::Error)]
@@ -25,8 +19,8 @@ pub enum DraftError {
     #[error("the period is gone or still open")]
     NotClosed,
     /// Invariant 5 is broken: an operator must look before anything is sent.
-    #[error("the books of price {price} disagree: events {events}, rollups {rollups}, rated again {rated} (nanos)")]
-    Books { price: PriceId, events: i64, rollups: i64, rated: i64 },
+    #[error("the books of price {price} disagree: rollups {rollups}, rated again {rated} (nanos)")]
+    Books { price: PriceId, rollups: i64, rated: i64 },
     #[error("the account has no member to send the invoice to")]
     NoBuyer,
     #[error("{0}")]
@@ -41,39 +35,61 @@ impl From<Overflow> for DraftError {
     }
 }
 
-/// What is known of a price's usage in a period.
-#[derive(Default)]
-struct Tally {
-    quantity: i64,
-    amount: Nanos,
-    events: i64,
-    digest: Digest,
+/// A stored draft.
+pub(super) struct Draft {
+    pub invoice: invoice::Model,
+    pub lines: Vec<Line>,
+    /// Credit that it took.
+    pub burnt: Nanos,
+    /// What was debited for usage and is not charged after all.
+    pub rebate: Nanos,
 }
 
-/// Builds and stores the draft and its lines, and takes the credit it uses from the grants. The caller holds the account's
-/// lock and issues the draft in the same transaction.
+/// Builds and stores the draft and its lines, and takes the credit, the coupons and the items that it uses. The caller holds
+/// the account's lock and issues the draft in the same transaction.
 pub(super) async fn build_in(
     txn: &impl ConnectionTrait,
     account: &account::Model,
     period: &period::Model,
     seller: &Seller,
     now: Time,
-) -> Result<(invoice::Model, Totals), DraftError> {
-    let (version, prices) = catalogue_of(txn, period).await?;
-    let lines = lines_of(txn, account, period, &version, &prices).await?;
-    let exponent = account.exponent();
-    let totals = line::totals(&lines, credit::unburnt(txn, account.id).await?, exponent)?;
+) -> Result<Draft, DraftError> {
+    let composed = compose::compose(txn, account, period, seller).await?;
+    let (burnt, rebate) = (composed.terms.burnt, composed.rebate()?);
     let buyer = buyer_of(txn, account).await?;
+    let invoice = row(account, period, &composed, &buyer.email, seller, now)?;
+    invoice::Entity::insert(invoice::ActiveModel::from(invoice.clone())).exec_without_returning(txn).await?;
+    store_lines(txn, invoice.id, &composed.charges.lines).await?;
+    burn::burn_in(txn, &invoice, &composed.taken, now).await?;
+    take_in(txn, invoice.id, &composed).await?;
+    Ok(Draft { invoice, lines: composed.charges.lines, burnt, rebate })
+}
+
+fn row(
+    account: &account::Model,
+    period: &period::Model,
+    composed: &Composed,
+    email: &str,
+    seller: &Seller,
+    now: Time,
+) -> Result<invoice::Model, DraftError> {
+    let Composed { charges, terms, totals, .. } = composed;
     let snapshot = Snapshot {
         seller: Party::from(seller),
-        buyer: Party { name: account.name.clone(), address: String::new(), tax_id: String::new(), email: buyer.email.clone() },
-        plan: snapshot::Plan { name: version.name.clone(), version: version.version },
+        buyer: Party::buyer(account, email),
+        plan: snapshot::Plan { name: charges.version.name.clone(), version: charges.version.version },
+        locale: account.locale,
+        e_invoice: account.e_invoice,
         period_starts_at: period.starts_at,
         period_ends_at: period.ends_at,
-        prices: prices.into_iter().map(frozen).collect(),
-        credit_burnt: totals.burnt,
+        prices: charges.prices.iter().cloned().map(snapshot::Price::from).collect(),
+        share: charges.share,
+        terms: terms.clone(),
+        discounts: snapshot::discounts(terms, totals),
+        tax: totals.tax.clone(),
+        promotional: totals.promotional,
     };
-    let draft = invoice::Model {
+    Ok(invoice::Model {
         id: InvoiceId::new(),
         account_id: account.id,
         period_id: period.id,
@@ -82,10 +98,18 @@ pub(super) async fn build_in(
         payment_state: invoice::PaymentState::Unpaid,
         currency: account.currency.clone(),
         buyer_name: account.name.clone(),
-        buyer_email: buyer.email,
+        buyer_email: email.into(),
         subtotal_minor: totals.subtotal,
         credits_applied_minor: totals.credits_applied,
         total_minor: totals.total,
+        discount_minor: totals.discount,
+        tax_minor: totals.tax.as_ref().map_or(Minor(0), |tax| tax.amount),
+        tax_included: totals.tax.as_ref().is_some_and(|tax| tax.rule.included),
+        carried_in_minor: totals.carried_in,
+        carried_out_minor: totals.carried_out,
+        paid_minor: Minor(0),
+        credited_minor: Minor(0),
+        refunded_minor: Minor(0),
         snapshot: serde_json::to_value(&snapshot).map_err(|error| DbErr::Custom(error.to_string()))?,
         stripe_invoice_id: None,
         stripe_hosted_url: None,
@@ -94,94 +118,7 @@ pub(super) async fn build_in(
         created_at: now,
         issued_at: None,
         paid_at: None,
-    };
-    invoice::Entity::insert(invoice::ActiveModel::from(draft.clone())).exec_without_returning(txn).await?;
-    store_lines(txn, draft.id, lines).await?;
-    credit::burn_in(txn, account.id, totals.burnt).await?;
-    Ok((draft, totals))
-}
-
-async fn catalogue_of(txn: &impl ConnectionTrait, period: &period::Model) -> Result<(plan_version::Model, Vec<price::Model>), DraftError> {
-    let subscription = subscription::Entity::find_by_id(period.subscription_id).one(txn).await?.ok_or(DraftError::NotClosed)?;
-    let version = plan_version::Entity::find_by_id(subscription.plan_version_id).one(txn).await?.ok_or(DraftError::NotClosed)?;
-    let prices = plan::prices_of(txn, &version).await?;
-    Ok((version, prices))
-}
-
-async fn lines_of(
-    txn: &impl ConnectionTrait,
-    account: &account::Model,
-    period: &period::Model,
-    version: &plan_version::Model,
-    prices: &[price::Model],
-) -> Result<Vec<Line>, DraftError> {
-    let exponent = account.exponent();
-    let mut lines = Vec::new();
-    if version.base_fee_minor.0 > 0 && credit::had_paid_before(txn, account.id, period.ends_at).await? {
-        lines.push(Line::base_fee(&version.name, version.base_fee_minor, exponent)?);
-    }
-    let mut tallies = tally(txn, period.id).await?;
-    check_rollups(txn, period.id, &tallies).await?;
-    for price in prices {
-        let Some(tally) = tallies.remove(&price.id.to_string()) else { continue };
-        let rated = rating::charge(&price.tiers, 0, tally.quantity)?;
-        if rated != tally.amount {
-            return Err(DraftError::Books { price: price.id, events: tally.amount.0, rollups: tally.amount.0, rated: rated.0 });
-        }
-        let counts = (tally.quantity, tally.events);
-        lines.push(Line::usage(price.description.clone(), price.id, counts, tally.amount, tally.digest.finish(), exponent)?);
-    }
-    match tallies.into_values().next() {
-        // Usage at a price that the period's plan does not have.
-        Some(stray) => {
-            Err(DraftError::Books { price: PriceId(uuid::Uuid::nil()), events: stray.amount.0, rollups: stray.amount.0, rated: 0 })
-        }
-        None => Ok(lines),
-    }
-}
-
-/// Adds up the events of a period in order of id, a page at a time.
-async fn tally(txn: &impl ConnectionTrait, period: PeriodId) -> Result<BTreeMap<String, Tally>, DraftError> {
-    let mut tallies = BTreeMap::<String, Tally>::new();
-    let mut after: Option<EventId> = None;
-    loop {
-        let mut query = usage_event::Entity::find().filter(usage_event::Column::PeriodId.eq(period));
-        if let Some(after) = after {
-            query = query.filter(usage_event::Column::Id.gt(after));
-        }
-        let page = query.order_by_asc(usage_event::Column::Id).limit(PAGE).all(txn).await?;
-        let Some(last) = page.last() else { return Ok(tallies) };
-        after = Some(last.id);
-        for event in &page {
-            let record = EventRecord::of(event);
-            let tally = tallies.entry(record.price_id.clone()).or_default();
-            tally.quantity = tally.quantity.checked_add(event.quantity).ok_or(Overflow)?;
-            tally.amount = tally.amount.checked_add(event.amount_nanos)?;
-            tally.events += 1;
-            tally.digest.update(&record);
-        }
-    }
-}
-
-/// Invariant 5: the sum of the rollups is the sum of the events.
-async fn check_rollups(txn: &impl ConnectionTrait, period: PeriodId, tallies: &BTreeMap<String, Tally>) -> Result<(), DraftError> {
-    let mut rollups = BTreeMap::<String, (PriceId, i64)>::new();
-    for row in usage_rollup::Entity::find().filter(usage_rollup::Column::PeriodId.eq(period)).all(txn).await? {
-        rollups.entry(row.price_id.to_string()).or_insert((row.price_id, 0)).1 += row.amount_nanos.0;
-    }
-    for (key, (price, rolled)) in &rollups {
-        let events = tallies.get(key).map_or(0, |tally| tally.amount.0);
-        if events != *rolled {
-            return Err(DraftError::Books { price: *price, events, rollups: *rolled, rated: events });
-        }
-    }
-    match tallies.iter().find(|(key, _)| !rollups.contains_key(*key)) {
-        Some((key, tally)) => {
-            let price = key.parse().map_err(|error: entity::ids::InvalidId| DbErr::Custom(error.to_string()))?;
-            Err(DraftError::Books { price, events: tally.amount.0, rollups: 0, rated: tally.amount.0 })
-        }
-        None => Ok(()),
-    }
+    })
 }
 
 /// Who gets the invoice: the longest-standing owner.
@@ -194,30 +131,43 @@ async fn buyer_of(txn: &impl ConnectionTrait, account: &account::Model) -> Resul
         .ok_or(DraftError::NoBuyer)
 }
 
-fn frozen(price: price::Model) -> snapshot::Price {
-    let price::Model { id, task, meter, description, tiers, cached, .. } = price;
-    snapshot::Price { id: id.to_string(), task, meter, description, tiers, cached }
+async fn store_lines(txn: &impl ConnectionTrait, invoice: InvoiceId, lines: &[Line]) -> Result<(), DbErr> {
+    let rows = (1..).zip(lines).map(|(seq, line)| invoice_line::ActiveModel {
+        id: Set(InvoiceLineId::new()),
+        invoice_id: Set(invoice),
+        seq: Set(seq),
+        kind: Set(line.kind),
+        description: Set(line.description.clone()),
+        price_id: Set(line.price_id),
+        quantity: Set(line.quantity),
+        exact_nanos: Set(line.exact),
+        amount_minor: Set(line.amount),
+        rounding_nanos: Set(line.rounding),
+        events: Set(line.events),
+        events_digest: Set(line.events_digest.clone()),
+    });
+    let rows: Vec<_> = rows.collect();
+    if !rows.is_empty() {
+        invoice_line::Entity::insert_many(rows).exec_without_returning(txn).await?;
+    }
+    Ok(())
 }
 
-async fn store_lines(txn: &impl ConnectionTrait, invoice: InvoiceId, lines: Vec<Line>) -> Result<(), DbErr> {
-    for (seq, line) in (1..).zip(lines) {
-        let Line { kind, description, price_id, quantity, exact, amount, rounding, events, events_digest } = line;
-        invoice_line::Entity::insert(invoice_line::ActiveModel {
-            id: Set(InvoiceLineId::new()),
-            invoice_id: Set(invoice),
-            seq: Set(seq),
-            kind: Set(kind),
-            description: Set(description),
-            price_id: Set(price_id),
-            quantity: Set(quantity),
-            exact_nanos: Set(exact),
-            amount_minor: Set(amount),
-            rounding_nanos: Set(rounding),
-            events: Set(events),
-            events_digest: Set(events_digest),
-        })
-        .exec_without_returning(txn)
-        .await?;
+/// Items and coupons go to the document that has them.
+async fn take_in(txn: &impl ConnectionTrait, invoice: InvoiceId, composed: &Composed) -> Result<(), DbErr> {
+    let items: Vec<_> = composed.charges.items.iter().map(|item| item.id).collect();
+    if !items.is_empty() {
+        invoice_item::Entity::update_many()
+            .col_expr(invoice_item::Column::InvoiceId, Expr::value(invoice))
+            .filter(invoice_item::Column::Id.is_in(items))
+            .exec(txn)
+            .await?;
+    }
+    for (redemption, amount) in composed.redemptions.iter().zip(&composed.totals.discounts) {
+        if amount.0 > 0 {
+            let used = coupon_use::ActiveModel { invoice_id: Set(invoice), redemption_id: Set(*redemption), amount_minor: Set(*amount) };
+            coupon_use::Entity::insert(used).exec_without_returning(txn).await?;
+        }
     }
     Ok(())
 }

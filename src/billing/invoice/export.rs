@@ -10,7 +10,7 @@ use super::record::EventRecord;
 use super::snapshot::Snapshot;
 
 /// What the `format` key says. Amounts are integers: `_nanos` in 1e-9 of the currency's major unit, `_minor` in minor units.
-pub const FORMAT: &str = "lensmeter.invoice/1";
+pub const FORMAT: &str = "lensmeter.invoice/2";
 
 /// The exported invoice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +22,11 @@ pub struct Export {
     pub issued_at: Time,
     pub currency: String,
     pub subtotal_minor: i64,
+    pub discount_minor: i64,
+    pub tax_minor: i64,
     pub credits_applied_minor: i64,
+    pub carried_in_minor: i64,
+    pub carried_out_minor: i64,
     pub total_minor: i64,
     pub snapshot: Snapshot,
     pub lines: Vec<LineRecord>,
@@ -43,7 +47,7 @@ pub struct LineRecord {
     pub amount_minor: i64,
     pub rounding_nanos: i64,
     pub events: i64,
-    /// SHA-256 over the line's events, in hex; see the module `record`.
+    /// The sum of its events' SHA-256 modulo 2^256, in hex; see the module `metering::digest`.
     pub events_digest: String,
 }
 
@@ -67,6 +71,10 @@ pub async fn export(db: &DatabaseConnection, account: AccountId, id: InvoiceId) 
         issued_at,
         currency: invoice.currency,
         subtotal_minor: invoice.subtotal_minor.0,
+        discount_minor: invoice.discount_minor.0,
+        tax_minor: invoice.tax_minor.0,
+        carried_in_minor: invoice.carried_in_minor.0,
+        carried_out_minor: invoice.carried_out_minor.0,
         credits_applied_minor: invoice.credits_applied_minor.0,
         total_minor: invoice.total_minor.0,
         snapshot,

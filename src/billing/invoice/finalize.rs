@@ -3,7 +3,7 @@
 use entity::ids::{AccountId, InvoiceId, PeriodId};
 use entity::invoice::{DocumentState, PaymentState};
 use entity::ledger_account::Code;
-use entity::money::Nanos;
+use entity::money::{Minor, Nanos};
 use entity::{Time, account, invoice, invoice_document, invoice_line, period};
 use sea_orm::sea_query::LockType;
 use sea_orm::{
@@ -13,11 +13,11 @@ use sea_orm::{
 use serde::{Deserialize, Serialize};
 
 use super::collect::PushInvoice;
-use super::draft::{self, DraftError};
-use super::line::Totals;
+use super::draft::{self, Draft, DraftError};
 use super::{document, snapshot::Snapshot};
-use crate::billing::ledger::{self, Booking};
-use crate::billing::letters;
+use crate::billing::card::CheckCard;
+use crate::billing::ledger::{self, Booking, Side};
+use crate::billing::{credit, letters};
 use crate::platform::config::Seller;
 use crate::platform::queue::{self, Failure, Job, Outcome};
 use crate::platform::{mail, secret};
@@ -46,11 +46,13 @@ pub async fn run(db: &DatabaseConnection, seller: &Seller, public_url: &str, job
     if invoice_document::Entity::find_by_id(invoice.id).one(db).await?.is_some() {
         return Ok(());
     }
-    let pdf = document::render(invoice.clone(), lines.clone()).await.map_err(|error| Failure::Park(error.to_string()))?;
+    let rendered = document::render(seller.template.as_deref(), &invoice, &lines).await;
+    let pdf = rendered.map_err(|error| Failure::Park(error.to_string()))?;
     let txn = db.begin().await?;
     // Race: a second worker whose claim on this job ran out renders the same bytes. Who stores them does what follows.
     if store_document_in(&txn, invoice.id, &pdf).await? {
         follow_in(&txn, &invoice, &lines, pdf, public_url, wall_now).await?;
+        queue::enqueue_in(&txn, &CheckCard { account: invoice.account_id }, Some(invoice.id.to_string()), wall_now).await?;
     }
     txn.commit().await?;
     Ok(())
@@ -75,15 +77,20 @@ pub async fn issue(db: &DatabaseConnection, seller: &Seller, job: &FinalizeInvoi
     let period = period::Entity::of(account.id).filter(period::Column::Id.eq(job.period)).one(&txn).await?;
     let period = period.filter(|period| period.state == period::State::Closed).ok_or(DraftError::NotClosed)?;
     let now = account.now(wall_now);
-    let (draft, totals) = draft::build_in(&txn, &account, &period, seller, now).await?;
-    let invoice = issue_in(&txn, &account, draft, now).await?;
-    book_in(&txn, &account, &invoice, &totals, now).await?;
+    let draft = draft::build_in(&txn, &account, &period, seller, now).await?;
+    credit::raise_in(&txn, account.id, draft.rebate).await?;
+    let invoice = issue_in(&txn, &account, &draft, now).await?;
     txn.commit().await?;
     Ok(invoice)
 }
 
-/// Gives the draft its number and freezes it. An invoice of zero is settled by that.
-async fn issue_in(txn: &impl ConnectionTrait, account: &account::Model, draft: invoice::Model, now: Time) -> Result<invoice::Model, DbErr> {
+/// Gives the draft its number, freezes it and books it. An invoice of zero is settled by that.
+pub(super) async fn issue_in(
+    txn: &impl ConnectionTrait,
+    account: &account::Model,
+    draft: &Draft,
+    now: Time,
+) -> Result<invoice::Model, DraftError> {
     let number = number(account);
     account::Entity::update(account::ActiveModel {
         id: Set(account.id),
@@ -92,18 +99,19 @@ async fn issue_in(txn: &impl ConnectionTrait, account: &account::Model, draft: i
     })
     .exec(txn)
     .await?;
-    let settled = draft.total_minor.0 == 0;
-    invoice::Entity::update(invoice::ActiveModel {
-        id: Set(draft.id),
+    let settled = draft.invoice.total_minor.0 == 0;
+    let issued = invoice::ActiveModel {
+        id: Set(draft.invoice.id),
         number: Set(Some(number)),
         document_state: Set(DocumentState::Open),
         payment_state: Set(if settled { PaymentState::Paid } else { PaymentState::Unpaid }),
         issued_at: Set(Some(now)),
         paid_at: Set(settled.then_some(now)),
         ..Default::default()
-    })
-    .exec(txn)
-    .await
+    };
+    let invoice = invoice::Entity::update(issued).exec(txn).await?;
+    book_in(txn, account, &invoice, draft, now).await?;
+    Ok(invoice)
 }
 
 /// `LM-<end of the account's id>-000001`: the random end, as ids of one day begin alike.
@@ -112,27 +120,39 @@ fn number(account: &account::Model) -> String {
     format!("LM-{}-{:06}", &id[id.len() - 6..], account.next_invoice_number)
 }
 
-/// Books the invoice: all of it owed and earned to the nano, the credit used taken off, and the residue between the exact
-/// sums and the document's, so that a payment of the document's total leaves the receivable at zero.
+/// The transfers of an issued invoice, by kind: all of it owed and earned to the nano, discounts and credit taken off, the tax
+/// owed on, and the residue between the exact sums and the document's. What is carried on stays on the receivable, so that a
+/// payment of the document's total leaves there what the next document takes up.
+fn bookings(account: &account::Model, draft: &Draft) -> Result<Vec<(&'static str, Side, Side, Nanos)>, DraftError> {
+    let invoice = &draft.invoice;
+    let nanos = |minor: Minor| minor.nanos(account.exponent());
+    let exact = draft.lines.iter().try_fold(Nanos(0), |sum, line| sum.checked_add(line.exact))?;
+    let (discount, tax) = (nanos(invoice.discount_minor)?, nanos(invoice.tax_minor)?);
+    let added = if invoice.tax_included { Nanos(0) } else { tax };
+    let owed = exact.checked_sub(draft.burnt)?.checked_sub(discount)?.checked_add(added)?;
+    let carried = nanos(invoice.carried_out_minor)?.checked_sub(nanos(invoice.carried_in_minor)?)?;
+    let residue = nanos(invoice.total_minor)?.checked_add(carried)?.checked_sub(owed)?;
+    let receivable = (Some(account.id), Code::Receivable);
+    // Tax that prices hold was never earned.
+    let taxed = if invoice.tax_included { (None, Code::Revenue) } else { receivable };
+    Ok(vec![
+        ("invoice.revenue", receivable, (None, Code::Revenue), exact),
+        ("invoice.discount", (None, Code::Revenue), receivable, discount),
+        ("invoice.tax", taxed, (None, Code::Tax), tax),
+        ("invoice.credit", (Some(account.id), Code::Credit), receivable, draft.burnt),
+        ("invoice.rounding", receivable, (None, Code::Rounding), residue),
+    ])
+}
+
 async fn book_in(
     txn: &impl ConnectionTrait,
     account: &account::Model,
     invoice: &invoice::Model,
-    totals: &Totals,
+    draft: &Draft,
     now: Time,
 ) -> Result<(), DraftError> {
-    let lines = invoice_line::Entity::of(invoice).all(txn).await?;
-    let exact = lines.iter().try_fold(Nanos(0), |sum, line| sum.checked_add(line.exact_nanos))?;
-    let owed = exact.checked_sub(totals.burnt)?;
-    let residue = totals.total.nanos(account.exponent())?.checked_sub(owed)?;
-    let receivable = (Some(account.id), Code::Receivable);
     let reference = invoice.id.to_string();
-    let bookings = [
-        ("invoice.revenue", receivable, (None, Code::Revenue), exact),
-        ("invoice.credit", (Some(account.id), Code::Credit), receivable, totals.burnt),
-        ("invoice.rounding", receivable, (None, Code::Rounding), residue),
-    ];
-    for (kind, debit, credit, amount) in bookings {
+    for (kind, debit, credit, amount) in bookings(account, draft)? {
         let booking = Booking { kind, reference: &reference, debit, credit, currency: &account.currency, amount, at: now };
         ledger::post_in(txn, booking).await?;
     }

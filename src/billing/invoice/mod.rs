@@ -1,14 +1,20 @@
 //! Invoices: built from a closed period, issued and frozen in one transaction, rendered, collected through Stripe.
 
+pub mod act;
+pub mod audit;
+mod charges;
 pub mod collect;
+mod compose;
 pub mod document;
 mod draft;
 pub mod export;
 pub mod finalize;
+pub mod item;
 pub mod line;
 pub mod preview;
 pub mod record;
 pub mod snapshot;
+pub mod total;
 pub mod verify;
 
 use entity::ids::{AccountId, InvoiceId};

@@ -1,12 +1,10 @@
-//! An event as it stands in an export, and the bytes that digests are made of.
-//!
-//! Canonical bytes of an event: its fields `id`, `price_id`, `quantity_before`, `quantity`, `amount_nanos` and `at` (microseconds
-//! since 1970), as decimal or prefixed text, separated by tabs and ended by a line feed. The digest of an invoice line is
-//! the SHA-256 of these lines one after the other, in the order of the events' ids (bytewise, which is by time).
+//! An event as it stands in an export. Its digest is made of the bytes that [`crate::metering::digest`] describes.
 
+use entity::money::Nanos;
 use entity::{Time, usage_event};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
+
+use crate::metering::digest::{self, Digest};
 
 /// One event of an exported invoice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,34 +38,18 @@ impl EventRecord {
             model_version: event.model_version.clone(),
             sha256: String::new(),
         };
-        record.sha256 = record.digest();
+        record.sha256 = hex::encode(record.digest().bytes());
         record
     }
 
-    /// SHA-256 of [`canonical`](Self::canonical) in hex: what `sha256` is when nothing was changed.
-    pub fn digest(&self) -> String {
-        hex::encode(Sha256::digest(self.canonical()))
+    /// Of [`canonical`](Self::canonical); in hex it is `sha256` when nothing was changed.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.canonical())
     }
 
     /// The bytes that digests are made of.
     pub fn canonical(&self) -> String {
-        let Self { id, price_id, quantity_before, quantity, amount_nanos, at, .. } = self;
-        format!("{id}\t{price_id}\t{quantity_before}\t{quantity}\t{amount_nanos}\t{}\n", at.timestamp_micros())
-    }
-}
-
-/// The digest of a line, fed event by event.
-#[derive(Clone, Default)]
-pub struct Digest(Sha256);
-
-impl Digest {
-    /// Takes the next event in order of id.
-    pub fn update(&mut self, event: &EventRecord) {
-        self.0.update(event.canonical());
-    }
-
-    /// 32 bytes.
-    pub fn finish(self) -> Vec<u8> {
-        self.0.finalize().to_vec()
+        let counts = (self.quantity_before, self.quantity);
+        digest::canonical(&self.id, &self.price_id, counts, Nanos(self.amount_nanos), self.at)
     }
 }

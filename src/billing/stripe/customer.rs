@@ -47,14 +47,42 @@ pub async fn set_default_payment_method(stripe: &Stripe, customer: &str, payment
     Ok(())
 }
 
-/// The card that invoices are collected from, as `visa •••• 4242`. `None` without one.
+/// A saved card.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Card {
+    pub brand: String,
+    pub last4: String,
+    /// Year and month: it is good until the end of that.
+    pub expires: (i32, u32),
+}
+
+/// As people know it: `visa •••• 4242`.
+impl std::fmt::Display for Card {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} •••• {}", self.brand, self.last4)
+    }
+}
+
+/// The card that invoices are collected from. `None` without one.
 ///
 /// # Errors
 /// When Stripe refuses.
-pub async fn card(stripe: &Stripe, customer: &str) -> Result<Option<String>, StripeError> {
+pub async fn card(stripe: &Stripe, customer: &str) -> Result<Option<Card>, StripeError> {
     let request = RetrieveCustomer::new(customer).expand(vec!["invoice_settings.default_payment_method".to_owned()]);
     let RetrieveCustomerReturned::Customer(customer) = stripe.read(request).await? else { return Ok(None) };
     let method = customer.invoice_settings.and_then(|settings| settings.default_payment_method);
     let card = method.and_then(|method| method.into_object()).and_then(|method| method.card);
-    Ok(card.map(|card| format!("{} •••• {}", card.brand, card.last4)))
+    Ok(card.map(|card| {
+        let expires = (i32::try_from(card.exp_year).unwrap_or(i32::MAX), u32::try_from(card.exp_month).unwrap_or(0));
+        Card { brand: card.brand, last4: card.last4, expires }
+    }))
+}
+
+/// The saved card that invoices are collected from, by Stripe's id. `None` without one.
+///
+/// # Errors
+/// When Stripe refuses.
+pub async fn default_payment_method(stripe: &Stripe, customer: &str) -> Result<Option<String>, StripeError> {
+    let RetrieveCustomerReturned::Customer(customer) = stripe.read(RetrieveCustomer::new(customer)).await? else { return Ok(None) };
+    Ok(customer.invoice_settings.and_then(|settings| settings.default_payment_method).map(|method| method.id().to_string()))
 }

@@ -7,7 +7,7 @@ use entity::ids::InvoiceId;
 use entity::money::Minor;
 use stripe_billing::invoice::{
     AddLinesInvoice, AddLinesInvoiceLines, CreateInvoice, CreateInvoicePendingInvoiceItemsBehavior, DeleteInvoice, FinalizeInvoiceInvoice,
-    PayInvoice, Period, RetrieveInvoice,
+    PayInvoice, Period, RetrieveInvoice, VoidInvoiceInvoice,
 };
 use stripe_shared::{Invoice, InvoiceCollectionMethod, InvoiceStatus};
 
@@ -98,6 +98,14 @@ pub async fn find(stripe: &Stripe, remote: &str) -> Result<Remote, StripeError> 
 /// When Stripe refuses, as it does when it is no draft any more.
 pub async fn delete(stripe: &Stripe, remote: &str) -> Result<(), StripeError> {
     stripe.read(DeleteInvoice::new(remote)).await.map(|_| ())
+}
+
+/// Withdraws an open invoice: nobody can pay it any more.
+///
+/// # Errors
+/// When Stripe refuses, as it does once it is paid.
+pub async fn void(stripe: &Stripe, id: InvoiceId, remote: &str) -> Result<(), StripeError> {
+    stripe.send(VoidInvoiceInvoice::new(remote), format!("inv:{id}:void")).await.map(|_| ())
 }
 
 /// Fixes the draft; Stripe gives it a page where it can be paid.

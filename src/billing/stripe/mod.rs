@@ -1,10 +1,12 @@
 //! Stripe: the only place where its words are spoken. Above it, everything reads in ours.
 
+pub mod charge;
 pub mod checkout;
 mod client;
 pub mod customer;
 pub mod event;
 pub mod invoice;
+pub mod refund;
 
 pub use client::{Stripe, StripeError};
 use stripe_types::Currency;

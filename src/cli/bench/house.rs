@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::Context as _;
-use entity::account::{self, Mode, Standing};
+use entity::account::{self, Mode};
 use entity::ids::AccountId;
 use entity::money::Nanos;
 use sea_orm::{DatabaseConnection, EntityTrait as _};
@@ -118,10 +118,7 @@ async fn furnish(path: &Path, url: &str, accounts: usize) -> anyhow::Result<Vec<
     let now = Clock::System.now();
     let db = db::connect(url, 2).await?;
     db::migrate(&db).await?;
-    let plans = path.join("plans");
-    fs::create_dir_all(&plans)?;
-    fs::write(plans.join("standard.toml"), PLAN)?;
-    plan::apply(&db, plan::read_folder(&plans)?, now).await?;
+    apply_plan(&db, path, now).await?;
     let mut keys = Vec::with_capacity(accounts);
     for number in 0..accounts {
         keys.push(account_with_key(&db, number, now).await?);
@@ -130,19 +127,18 @@ async fn furnish(path: &Path, url: &str, accounts: usize) -> anyhow::Result<Vec<
     Ok(keys)
 }
 
+/// Makes the one plan of all accounts, with its file under `path`.
+pub async fn apply_plan(db: &DatabaseConnection, path: &Path, now: entity::Time) -> anyhow::Result<()> {
+    let plans = path.join("plans");
+    fs::create_dir_all(&plans)?;
+    fs::write(plans.join("standard.toml"), PLAN)?;
+    plan::apply(db, plan::read_folder(&plans)?, now).await?;
+    Ok(())
+}
+
 /// Signs up as a customer does, but for the password's hash, which would take minutes for a thousand.
 async fn account_with_key(db: &DatabaseConnection, number: usize, now: entity::Time) -> anyhow::Result<String> {
-    let account = account::Model {
-        id: AccountId::new(),
-        name: format!("Bench {number}"),
-        currency: "usd".into(),
-        mode: Mode::Test,
-        standing: Standing::Active,
-        stripe_customer_id: None,
-        clock_offset_seconds: 0,
-        next_invoice_number: 1,
-        created_at: now,
-    };
+    let account = account::Model::new(AccountId::new(), format!("Bench {number}"), "usd", Mode::Test, now);
     account::Entity::insert(account::ActiveModel::from(account.clone())).exec_without_returning(db).await?;
     subscription::start_in(db, &account, now).await?;
     // A million dollars: no run spends that.

@@ -1,5 +1,6 @@
 //! `lensmeter bench`: what we claim about speed, measured beside what it is compared with, in one run on one machine.
 
+mod billing;
 mod events;
 mod floor;
 mod gateway;
@@ -33,6 +34,8 @@ enum Subject {
     Gateway(gateway::Args),
     /// The server's memory through half an hour of steady load, and after it
     Memory(memory::Args),
+    /// Periods closed and invoiced, with few and with many events in them
+    Billing(billing::Args),
     /// Serve the unmetered route that `metering` compares with
     #[command(hide = true)]
     Floor(floor::Args),
@@ -49,6 +52,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         Subject::Events(args) => events::run(args).await,
         Subject::Gateway(args) => gateway::run(args).await,
         Subject::Memory(args) => memory::run(args).await,
+        Subject::Billing(args) => billing::run(args).await,
         Subject::Floor(args) => floor::run(args).await,
     }
 }

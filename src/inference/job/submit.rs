@@ -111,9 +111,9 @@ async fn check(inference: &Inference, caller: &Caller, request: &InferRequest) -
     if caller.account.standing == Standing::Suspended {
         return Err(InferenceError::Suspended);
     }
-    run::routed(inference, caller, request)?;
+    let route = run::routed(inference, caller, request)?;
     // The hold goes back at once: that it could be had is what is asked.
-    let (admission, _) = run::admit(inference, caller, request.options.task(), None).await?;
+    let (admission, _) = run::admit(inference, caller, request.options.task(), &route.model().name, None).await?;
     Ok(admission)
 }
 
@@ -133,7 +133,7 @@ fn row(caller: &Caller, request: &InferRequest, admission: &Admission, now: Time
         options: serde_json::to_value(asked).map_err(|_| InferenceError::Internal)?,
         image_url,
         status: Status::Queued,
-        price_nanos: admission.worst(1).map_err(|_| InferenceError::Internal)?,
+        price_nanos: admission.worst_ever().map_err(|_| InferenceError::Internal)?,
         currency: admission.currency.clone(),
         error_code: None,
         error_detail: None,

@@ -9,6 +9,7 @@ use sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, Que
 use uuid::Uuid;
 
 use super::{Committed, Failed, Record, Rejected, Usage};
+use crate::metering::digest::Digest;
 
 /// Commits all of the calls or none.
 pub(super) async fn transaction(db: &DatabaseConnection, calls: &[&Usage]) -> Result<Vec<Committed>, Failed> {
@@ -100,7 +101,8 @@ async fn write(txn: &DatabaseTransaction, calls: &[&Usage], befores: &[i64], com
         call.record.as_ref().is_some_and(|record| !keys.insert((call.account(), record.key.as_str())))
     });
     duplicates(twice.collect())?;
-    let values = [spent(calls, committed), events(calls, befores, committed), rollups(calls, committed), records(calls, committed)];
+    let values =
+        [spent(calls, committed), events(calls, befores, committed), rollups(calls, befores, committed), records(calls, committed)];
     let rows = query(txn, include_str!("write.sql"), values.into_iter().flatten().collect()).await?;
     // Ids of leases and of events never meet.
     let done = rows.iter().map(|row| row.try_get_by_index::<Uuid>(0)).collect::<Result<HashSet<_>, _>>()?;
@@ -159,16 +161,17 @@ fn events(calls: &[&Usage], befores: &[i64], committed: &[Committed]) -> Vec<Val
     ]
 }
 
-/// `$18` to `$26` of write.sql.
-fn rollups(calls: &[&Usage], committed: &[Committed]) -> Vec<Value> {
+/// `$18` to `$27` of write.sql.
+fn rollups(calls: &[&Usage], befores: &[i64], committed: &[Committed]) -> Vec<Value> {
     type Group<'a> = (Uuid, Uuid, Uuid, Uuid, &'a str, entity::Time);
-    let mut sums: BTreeMap<Group<'_>, [i64; 3]> = BTreeMap::new();
-    for (call, committed) in calls.iter().zip(committed) {
+    let mut sums: BTreeMap<Group<'_>, ([i64; 3], Digest)> = BTreeMap::new();
+    for ((call, before), committed) in calls.iter().zip(befores).zip(committed) {
         // An instant within a few centuries of today has an hour.
         let hour = call.at().duration_trunc(TimeDelta::hours(1)).unwrap_or(call.at());
         let group = (call.account().0, call.period().0, call.price.0, call.key().0, call.model.as_str(), hour);
-        let sum = sums.entry(group).or_default();
+        let (sum, digest) = sums.entry(group).or_default();
         *sum = [sum[0] + 1, sum[1] + call.quantity, sum[2] + committed.amount.0];
+        digest.add(Digest::of_event(call.event, call.price, (*before, call.quantity), committed.amount, call.at()));
     }
     vec![
         sums.keys().map(|group| group.0).collect::<Vec<_>>().into(),
@@ -177,13 +180,14 @@ fn rollups(calls: &[&Usage], committed: &[Committed]) -> Vec<Value> {
         sums.keys().map(|group| group.3).collect::<Vec<_>>().into(),
         sums.keys().map(|group| group.4.to_owned()).collect::<Vec<_>>().into(),
         sums.keys().map(|group| group.5).collect::<Vec<_>>().into(),
-        sums.values().map(|sum| sum[0]).collect::<Vec<_>>().into(),
-        sums.values().map(|sum| sum[1]).collect::<Vec<_>>().into(),
-        sums.values().map(|sum| sum[2]).collect::<Vec<_>>().into(),
+        sums.values().map(|(sum, _)| sum[0]).collect::<Vec<_>>().into(),
+        sums.values().map(|(sum, _)| sum[1]).collect::<Vec<_>>().into(),
+        sums.values().map(|(sum, _)| sum[2]).collect::<Vec<_>>().into(),
+        sums.values().map(|(_, digest)| digest.decimal()).collect::<Vec<_>>().into(),
     ]
 }
 
-/// `$27` to `$34` of write.sql.
+/// `$28` to `$35` of write.sql.
 fn records(calls: &[&Usage], committed: &[Committed]) -> Vec<Value> {
     let kept: Vec<(&Usage, &Record, &Committed)> =
         calls.iter().zip(committed).filter_map(|(call, committed)| Some((*call, call.record.as_ref()?, committed))).collect();

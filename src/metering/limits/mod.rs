@@ -10,6 +10,7 @@
 //! that jumps can stretch a lease.
 
 mod caps;
+mod credit;
 mod recall;
 mod scope;
 mod slice;
@@ -30,6 +31,7 @@ use self::table::Answer;
 use super::rate::RateLimits;
 
 pub use self::caps::{LimitState, set_budget_in, set_cap_in, states};
+pub use self::credit::lock_credit_in;
 pub use self::scope::Spender;
 pub(super) use self::table::reclaim_expired;
 

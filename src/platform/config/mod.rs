@@ -11,7 +11,7 @@ use figment::providers::{Format as _, Serialized, Toml};
 use serde::Deserialize;
 
 pub use jobs::{Jobs, Storage};
-pub use sections::{Database, Mail, Seller, Server, Stripe, Vision};
+pub use sections::{Database, Dunning, Mail, Seller, Server, Stripe, TaxRate, Vision};
 
 /// Everything an operator may set.
 #[derive(Debug, Clone, Deserialize)]
@@ -29,6 +29,8 @@ pub struct Config {
     pub mail: Mail,
     #[serde(default)]
     pub seller: Seller,
+    #[serde(default)]
+    pub dunning: Dunning,
 }
 
 /// Configuration that cannot be used; the text names the key, its environment variable and what was expected.
@@ -69,7 +71,11 @@ const ENVIRONMENT: &[(&str, &str, Kind)] = &[
     ("MAIL_FROM", "mail.from", Kind::Text),
     ("LENSMETER_SELLER_NAME", "seller.name", Kind::Text),
     ("LENSMETER_SELLER_ADDRESS", "seller.address", Kind::Text),
+    ("LENSMETER_SELLER_POSTAL_CODE", "seller.postal_code", Kind::Text),
+    ("LENSMETER_SELLER_CITY", "seller.city", Kind::Text),
+    ("LENSMETER_SELLER_COUNTRY", "seller.country", Kind::Text),
     ("LENSMETER_SELLER_TAX_ID", "seller.tax_id", Kind::Text),
+    ("LENSMETER_SELLER_TEMPLATE", "seller.template", Kind::Text),
 ];
 
 #[derive(Clone, Copy, PartialEq)]
@@ -125,6 +131,8 @@ impl Config {
         config.vision.validate()?;
         config.storage.validate()?;
         config.jobs.validate()?;
+        config.seller.validate()?;
+        config.dunning.validate()?;
         Ok(config)
     }
 }

@@ -149,13 +149,109 @@ pub struct Mail {
 #[serde(deny_unknown_fields, default)]
 pub struct Seller {
     pub name: String,
+    /// Street and number, or the whole address in one line.
     pub address: String,
+    pub postal_code: String,
+    pub city: String,
+    /// ISO 3166-1 alpha-2. Electronic invoices and taxes need it.
+    pub country: String,
     pub tax_id: String,
+    /// What is charged to buyers, by their country. A country that is not listed is charged nothing.
+    pub taxes: Vec<TaxRate>,
+    /// A folder with an `invoice.typ` of the operator's own.
+    pub template: Option<PathBuf>,
+}
+
+/// The tax of one country.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaxRate {
+    /// ISO 3166-1 alpha-2.
+    pub country: String,
+    #[serde(default = "vat")]
+    pub name: String,
+    /// Hundredths of a per cent. In the file it is a text, `percent = "19"`: no float touches money.
+    #[serde(rename = "percent", deserialize_with = "percent")]
+    pub basis_points: u32,
+    /// Whether prices hold it already.
+    #[serde(default)]
+    pub included: bool,
+    /// Whether a business there owes it itself when it tells its VAT id.
+    #[serde(default)]
+    pub reverse_charge: bool,
+}
+
+fn vat() -> String {
+    "VAT".into()
+}
+
+fn percent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    let shaped = !whole.is_empty() && fraction.len() <= 2 && digits(whole) && digits(fraction) && !text.ends_with('.');
+    let read = shaped.then(|| format!("{whole}{fraction:0<2}").parse().ok()).flatten().filter(|rate| *rate <= 10_000);
+    read.ok_or_else(|| D::Error::custom(format!("expected a percentage from 0 to 100 such as \"8.1\", found {text:?}")))
 }
 
 impl Default for Seller {
     fn default() -> Self {
-        Self { name: "Lensmeter Operator".into(), address: String::new(), tax_id: String::new() }
+        Self {
+            name: "Lensmeter Operator".into(),
+            address: String::new(),
+            postal_code: String::new(),
+            city: String::new(),
+            country: String::new(),
+            tax_id: String::new(),
+            taxes: Vec::new(),
+            template: None,
+        }
+    }
+}
+
+impl Seller {
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        let is_country = |text: &str| text.len() == 2 && text.bytes().all(|letter| letter.is_ascii_uppercase());
+        let expected = |key: &str, found: &str| ConfigError(format!("{key}: expected two capital letters such as DE, found {found:?}"));
+        let needless = self.country.is_empty() && self.taxes.is_empty();
+        if !needless && !is_country(&self.country) {
+            return Err(expected("seller.country (LENSMETER_SELLER_COUNTRY)", &self.country));
+        }
+        for (index, rate) in self.taxes.iter().enumerate() {
+            if !is_country(&rate.country) {
+                return Err(expected(&format!("seller.taxes[{index}].country"), &rate.country));
+            }
+            if self.taxes[..index].iter().any(|other| other.country == rate.country) {
+                return Err(ConfigError(format!("seller.taxes[{index}].country: {} has a rate already", rate.country)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What follows when an invoice is not paid.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Dunning {
+    /// Days after the first failure on which the card is charged again.
+    pub retry_days: Vec<u32>,
+    /// Days after the last of those before calls are refused.
+    pub grace_days: u32,
+}
+
+impl Default for Dunning {
+    fn default() -> Self {
+        Self { retry_days: vec![1, 3, 5, 7], grace_days: 3 }
+    }
+}
+
+impl Dunning {
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        let rising = self.retry_days.windows(2).all(|days| days[0] < days[1]);
+        if !rising || self.retry_days.iter().chain([&self.grace_days]).any(|days| *days > 365) || self.retry_days.first() == Some(&0) {
+            return Err(ConfigError(format!("dunning.retry_days: expected rising days from 1 to 365, found {:?}", self.retry_days)));
+        }
+        Ok(())
     }
 }
 

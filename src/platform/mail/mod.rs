@@ -1,5 +1,6 @@
 //! The mail outbox: a letter is written in the caller's transaction and sent by a queue job, over real SMTP.
 
+mod compose;
 mod transport;
 
 use entity::ids::{AccountId, MailId};
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::platform::queue::{self, Failure, Job, Outcome};
 
+pub use compose::compose;
 pub use transport::{Mailer, MailerError};
 
 /// A letter, ready to be sent.

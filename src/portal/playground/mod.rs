@@ -15,7 +15,7 @@ use self::call::Refusal;
 use self::sent::Sent;
 use super::error::PortalError;
 use super::overlay::{self, Overlay, Shown};
-use super::show;
+use super::{prices, show};
 use crate::app::App;
 use crate::billing::overview::{PriceView, overview};
 use crate::inference::Answer;
@@ -156,8 +156,10 @@ async fn page(
     let SignedInMember { account, shell, .. } = me;
     let state = overview(&app.db, &account).await?.ok_or_else(PortalError::unsubscribed)?;
     let models = choices(&app.inference.vision, &sent.model);
-    let offered = |price: &&PriceView| models.iter().any(|model| model.task.as_str() == price.task);
-    let price = |price: &PriceView| (price.description.clone(), show::nanos(price.unit, &account.currency));
+    let offered = |price: &&PriceView| price.task.as_deref().is_none_or(|task| models.iter().any(|model| model.task.as_str() == task));
+    let price = |price: &PriceView| {
+        (price.description.clone(), prices::rows(&price.description, price.meter, &price.rate, &account.currency)[0].unit.clone())
+    };
     Ok(Page(PlaygroundPage {
         shell,
         balance: show::nanos(state.remaining, &account.currency),

@@ -116,6 +116,18 @@ impl Fields {
         }
     }
 
+    /// True or false.
+    ///
+    /// # Errors
+    /// 422 when it is something else.
+    pub fn truth(&mut self, name: &str) -> Result<Option<bool>, Problem> {
+        match self.0.remove(name) {
+            None => Ok(None),
+            Some(Value::Bool(truth)) => Ok(Some(truth)),
+            Some(_) => Err(Problem::field(Code::InvalidField, name, "expected true or false")),
+        }
+    }
+
     /// A list of texts.
     ///
     /// # Errors
@@ -123,6 +135,15 @@ impl Fields {
     pub fn texts(&mut self, name: &str) -> Result<Option<Vec<String>>, Problem> {
         let Some(value) = self.0.remove(name) else { return Ok(None) };
         serde_json::from_value(value).map(Some).map_err(|_| Problem::field(Code::InvalidField, name, "expected a list of texts"))
+    }
+
+    /// A list of whole numbers.
+    ///
+    /// # Errors
+    /// 422 when it is something else.
+    pub fn whole_numbers(&mut self, name: &str) -> Result<Option<Vec<i64>>, Problem> {
+        let Some(value) = self.0.remove(name) else { return Ok(None) };
+        serde_json::from_value(value).map(Some).map_err(|_| Problem::field(Code::InvalidField, name, "expected a list of whole numbers"))
     }
 
     /// A list of texts that forms and queries carry as one text with commas, or as a field for each.

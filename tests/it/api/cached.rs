@@ -27,8 +27,9 @@ async fn repeats_are_free(api: &Api) {
     let text = include_str!("../../../plans/standard.toml").replace("cached = \"full\"", "cached = \"free\"");
     let plan = plan::parse("standard.toml", &text).expect("a plan");
     let changes = plan::diff(&*api.db, std::slice::from_ref(&plan)).await.expect("compared");
-    let keys: Vec<(&str, &str)> = changes.iter().map(|change| (change.key.as_str(), change.to.as_str())).collect();
-    assert_eq!(keys, [("price detect images: cached", "free")]);
+    let keys: Vec<(&str, &str)> =
+        changes.iter().flat_map(|plan| &plan.changes).map(|change| (change.key.as_str(), change.to.as_str())).collect();
+    assert_eq!(keys, [("price detect: cached", "free")]);
     plan::apply(&api.db, vec![plan], make::start()).await.expect("applied");
     let subscribe = "UPDATE subscription SET plan_version_id = (SELECT id FROM plan_version ORDER BY version DESC LIMIT 1)";
     api.db.execute_unprepared(subscribe).await.expect("subscribed");

@@ -1,5 +1,6 @@
 //! The JSON API through a real server: another process, reached over HTTP.
 
+mod account;
 mod bad_input;
 mod by_url;
 mod cached;
@@ -15,8 +16,8 @@ mod limits;
 mod models;
 mod paging;
 mod refused;
+mod subscription;
 
-use entity::account;
 use lensmeter::app::App;
 use lensmeter::vision::{ModelInfo, backend::Backend};
 use reqwest::{Method, RequestBuilder, Response};
@@ -30,7 +31,7 @@ use crate::support::{make, picture};
 pub struct Api {
     pub db: TestDb,
     pub served: Served,
-    pub account: account::Model,
+    pub account: entity::account::Model,
     pub key: String,
     client: reqwest::Client,
 }

@@ -50,7 +50,7 @@ async fn after_a_top_up_exactly_the_fee_is_owed_to_the_nano() {
     let account = make::account(&db).await;
     make::credit(&db, &account, Nanos(20 * DOLLAR)).await;
     use_images(&db, &account, 5, make::start()).await;
-    let coming = preview(&db, &account).await.unwrap().unwrap();
+    let coming = preview(&db, &account, &seller()).await.unwrap().unwrap();
     let (invoice, _) = end_period(&db, &account).await;
     // 0.75 cents round to one cent on the line, and the credit takes that cent off again.
     assert_eq!((invoice.subtotal_minor, invoice.credits_applied_minor, invoice.total_minor), (Minor(501), Minor(1), Minor(500)));

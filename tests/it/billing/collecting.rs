@@ -10,8 +10,9 @@ use entity::{Time, account, mail, payment, queue_job};
 use lensmeter::billing::invoice::collect;
 use lensmeter::billing::stripe::Stripe;
 use lensmeter::billing::stripe::invoice::{self as remote, NewLine, Status};
-use lensmeter::billing::{ledger, payment as payments, sweep, top_up};
+use lensmeter::billing::{dunning, ledger, payment as payments, sweep, top_up};
 use lensmeter::platform::clock::Clock;
+use lensmeter::platform::config::Dunning;
 use lensmeter::platform::queue::{self, Job, Outcome};
 use lensmeter::sandbox::{self, Sandbox, Settings};
 use sea_orm::{DatabaseConnection, EntityTrait as _};
@@ -75,6 +76,8 @@ impl Till {
                 let job: payments::SyncInvoice = serde_json::from_value(payload).unwrap();
                 payments::sync(db, &self.stripe, URL, job.invoice, now).await
             }
+            dunning::Dun::KIND => dunning::run(db, &Dunning::default(), URL, serde_json::from_value(payload).unwrap(), now).await,
+            dunning::TellRestored::KIND => dunning::tell_restored(db, URL, serde_json::from_value(payload).unwrap(), now).await,
             top_up::SyncTopUp::KIND => {
                 let job: top_up::SyncTopUp = serde_json::from_value(payload).unwrap();
                 top_up::sync(db, &self.stripe, URL, job.top_up, now).await
@@ -85,7 +88,7 @@ impl Till {
 }
 
 /// A customer who topped up with a card, used five images and whose month is over.
-async fn invoiced(db: &DatabaseConnection, till: &Till, card: &str) -> (account::Model, Invoice, Time) {
+pub async fn invoiced(db: &DatabaseConnection, till: &Till, card: &str) -> (account::Model, Invoice, Time) {
     let account = make::account(db).await;
     let page =
         top_up::start(db, &till.stripe, &account, "ada@example.com", Minor(2_000), ("https://a.test", "https://b.test"), make::start())
@@ -99,7 +102,7 @@ async fn invoiced(db: &DatabaseConnection, till: &Till, card: &str) -> (account:
     (account, invoice, now)
 }
 
-async fn standing(db: &DatabaseConnection, account: &account::Model) -> Standing {
+pub async fn standing(db: &DatabaseConnection, account: &account::Model) -> Standing {
     account::Entity::find_by_id(account.id).one(db).await.unwrap().unwrap().standing
 }
 
@@ -211,7 +214,7 @@ async fn the_sweep_settles_an_invoice_that_no_webhook_told() {
 
 impl Till {
     /// Replaces the saved card by one that is declined when charged.
-    async fn decline_from_now_on(&self, account: &account::Model, db: &DatabaseConnection) {
+    pub async fn decline_from_now_on(&self, account: &account::Model, db: &DatabaseConnection) {
         let account = account::Entity::find_by_id(account.id).one(db).await.unwrap().unwrap();
         let customer = account.stripe_customer_id.expect("a customer");
         let post = async |path: String, form: Vec<(&str, String)>| {

@@ -1,10 +1,22 @@
 //! Money: the books, the documents, Stripe, and what a duplicate, a crash or a liar does to them.
 
+mod alerts;
+mod acts;
+mod auto_top_up;
 mod books;
 mod catalogue;
+mod changing;
 mod collecting;
+mod credits;
 mod documents;
+mod dunning;
+mod golden;
 mod inbound;
+mod letters;
+mod paper;
+mod pricing;
+mod shop;
+mod simulating;
 mod topping_up;
 
 use entity::ids::{EventId, KeyId, PeriodId, PriceId, RequestId};
@@ -12,6 +24,7 @@ use entity::money::Nanos;
 use entity::{Time, account, balance, invoice, period, usage_event, usage_rollup};
 use lensmeter::billing::invoice::finalize::{self, FinalizeInvoice};
 use lensmeter::billing::{close, ledger, plan, rating};
+use lensmeter::metering::digest::Digest;
 use lensmeter::platform::config::Seller;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, ConnectionTrait as _, DatabaseConnection, EntityTrait as _, QueryFilter as _, TransactionTrait as _,
@@ -21,7 +34,16 @@ use sea_orm::{
 const URL: &str = "https://lensmeter.test";
 
 fn seller() -> Seller {
-    Seller { name: "Lensmeter Example GmbH".into(), address: "1 Example Street, 10115 Berlin".into(), tax_id: "DE123456789".into() }
+    Seller {
+        name: "Lensmeter Example GmbH".into(),
+        address: "1 Example Street".into(),
+        postal_code: "10115".into(),
+        city: "Berlin".into(),
+        country: "DE".into(),
+        tax_id: "DE123456789".into(),
+        taxes: Vec::new(),
+        template: None,
+    }
 }
 
 async fn open_period(db: &DatabaseConnection, account: &account::Model) -> period::Model {
@@ -33,16 +55,19 @@ async fn open_period(db: &DatabaseConnection, account: &account::Model) -> perio
 async fn use_images(db: &DatabaseConnection, account: &account::Model, calls: i64, at: Time) -> (PeriodId, PriceId) {
     let period = open_period(db, account).await;
     let (_, prices) = plan::current(db, account.id).await.expect("the database").expect("a plan");
-    let price = prices.iter().find(|price| price.task == "detect").expect("it is sold");
+    let price = prices.iter().find(|price| price.task.as_deref() == Some("detect")).expect("it is sold");
     let before =
         usage_event::Entity::of(account.id).filter(usage_event::Column::PeriodId.eq(period.id)).all(db).await.expect("events").len() as i64;
     let txn = db.begin().await.expect("a transaction");
     let mut sum = Nanos(0);
+    let mut digest = Digest::default();
     for call in before..before + calls {
-        let amount = rating::charge(&price.tiers, call, 1).expect("a price");
+        let amount = rating::charge(&price.rate(), call, 1).expect("a price");
         sum = sum.checked_add(amount).expect("fits");
+        let event = EventId::new();
+        digest.add(Digest::of_event(event, price.id, (call, 1), amount, at));
         usage_event::Entity::insert(usage_event::ActiveModel {
-            id: Set(EventId::new()),
+            id: Set(event),
             account_id: Set(account.id),
             key_id: Set(KeyId::new()),
             period_id: Set(period.id),
@@ -74,6 +99,12 @@ async fn use_images(db: &DatabaseConnection, account: &account::Model, calls: i6
         amount_nanos: Set(sum),
     };
     usage_rollup::Entity::insert(rollup).exec_without_returning(&txn).await.expect("a rollup");
+    let counted = format!(
+        "UPDATE usage_rollup SET digest = {} WHERE period_id = '{}' AND events = {calls} AND digest = 0",
+        digest.decimal(),
+        period.id.0
+    );
+    txn.execute_unprepared(&counted).await.expect("its digest");
     let spend = format!("UPDATE balance SET debits = debits + {} WHERE account_id = '{}'", sum.0, account.id.0);
     txn.execute_unprepared(&spend).await.expect("credit for it");
     txn.commit().await.expect("committed");

@@ -9,7 +9,6 @@ use entity::{balance, usage_event};
 use lensmeter::auth::key::Caller;
 use lensmeter::billing::allowance::{Admission, Allowances};
 use lensmeter::billing::close;
-use lensmeter::billing::rating;
 use lensmeter::metering::limits::{LimitError, Spender};
 use lensmeter::metering::{Committed, Metering, Record, Rejected, Usage, idempotency, report};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, EntityTrait as _, QueryOrder as _, Statement, TransactionTrait as _};
@@ -44,7 +43,7 @@ impl Customer {
 
     /// A spender of this customer's key in its open period.
     pub async fn spender(&self, db: &DatabaseConnection, at: entity::Time) -> Spender {
-        let admission = Allowances::default().price_of(db, &self.account, "detect", make::start()).await.expect("a price");
+        let admission = Allowances::default().price_of(db, &self.account, "detect", "elements", make::start()).await.expect("a price");
         Spender { account: self.account.id, key: self.caller.key.id, period: admission.period_id, at }
     }
 
@@ -70,17 +69,17 @@ impl Customer {
         record: Option<Record>,
         at: entity::Time,
     ) -> Result<Usage, Refusal> {
-        let admission = self
-            .admission
-            .get_or_init(|| async { Allowances::default().price_of(db, &self.account, "detect", make::start()).await.expect("a price") });
+        let admission = self.admission.get_or_init(|| async {
+            Allowances::default().price_of(db, &self.account, "detect", "elements", make::start()).await.expect("a price")
+        });
         let admission = admission.await;
         let worst = admission.worst(1).expect("fits");
         let spender = Spender { account: self.account.id, key: self.caller.key.id, period: admission.period_id, at };
         let hold = metering.limits.reserve(&spender, worst).await.map_err(Refusal::Limit)?;
-        let tiers = admission.tiers.clone();
+        let price = admission.price(100);
         Ok(Usage {
             event: EventId::new(),
-            price: admission.price_id,
+            price: price.price_id,
             task: "detect",
             model: "elements".into(),
             model_version: "1".into(),
@@ -88,7 +87,7 @@ impl Customer {
             quantity: 1,
             pixels: 100,
             compute_us: 10,
-            charge: Arc::new(move |before, quantity| rating::charge(&tiers, before, quantity)),
+            charge: price.charge(),
             hold,
             record,
         })
@@ -151,7 +150,7 @@ async fn three_hundred_calls_at_once_add_up() {
     metering.limits.give_back(std::time::Duration::ZERO).await;
     let balance = balance::Entity::credit_of(customers[0].account.id).one(&*db).await.unwrap().unwrap();
     assert_eq!((balance.held, balance.remaining()), (Nanos(0), Nanos(1_000_000_000 - 150 * 1_500_000)));
-    let admission = Allowances::default().price_of(&db, &customers[0].account, "detect", make::start()).await.unwrap();
+    let admission = Allowances::default().price_of(&db, &customers[0].account, "detect", "elements", make::start()).await.unwrap();
     assert_eq!(report::totals(&*db, customers[0].account.id, admission.period_id).await.unwrap().events, 150);
 }
 

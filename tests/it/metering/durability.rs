@@ -224,7 +224,7 @@ async fn all_credit_is_usable(db: &TestDb, customers: &[(account::Model, Arc<Cal
     }
     let (metering, now) = (Metering::start(db), Clock::System.now());
     for (account, caller, _) in customers {
-        let admission = Allowances::default().price_of(db, account, "detect", now).await.unwrap();
+        let admission = Allowances::default().price_of(db, account, "detect", "elements", now).await.unwrap();
         let spender = Spender { account: account.id, key: caller.key.id, period: admission.period_id, at: now };
         let balance = balance::Entity::credit_of(account.id).one(&**db).await.unwrap().unwrap();
         let hold = metering.limits.reserve(&spender, balance.remaining()).await;

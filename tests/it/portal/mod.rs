@@ -1,7 +1,9 @@
 //! The portal as a browser without scripts uses it: a real server, cookies, forms and redirects.
 
+mod billing_details;
 mod journey;
 mod keys;
+mod plan;
 mod playground;
 mod protection;
 mod tenants;

@@ -2,8 +2,18 @@
 
 use super::{Portal, seen};
 
-const PAGES: [&str; 8] =
-    ["/app", "/app/playground", "/app/keys", "/app/usage", "/app/billing", "/app/invoices", "/app/settings", "/app/usage.csv"];
+const PAGES: [&str; 10] = [
+    "/app",
+    "/app/playground",
+    "/app/keys",
+    "/app/usage",
+    "/app/billing",
+    "/app/billing/details",
+    "/app/billing/alerts",
+    "/app/invoices",
+    "/app/settings",
+    "/app/usage.csv",
+];
 
 #[tokio::test]
 async fn a_form_of_another_site_or_of_another_session_is_refused() {

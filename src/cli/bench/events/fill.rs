@@ -48,11 +48,11 @@ impl Subject {
         }
         let keys = api_key::Entity::of(account.id).all(db).await?.into_iter().map(|key| key.id.0).collect();
         let begin = now - SPAN;
-        execute(db, "UPDATE period SET starts_at = $1", vec![begin.into()]).await?;
+        execute(db, "UPDATE period SET starts_at = $1, cycle_starts_at = $1", vec![begin.into()]).await?;
         for month in [begin, now] {
             upkeep::run(db, month).await?;
         }
-        let admission = Allowances::default().price_of(db, &account, "detect", now).await?;
+        let admission = Allowances::default().price_of(db, &account, "detect", "elements", now).await?;
         let cookie = session::open_in(db, &owner(db, &account, now).await?, "bench", "127.0.0.1", now).await?;
         let step = SPAN.num_microseconds().context("a month fits")? / most.max(1);
         Ok(Self { account, keys, admission, begin, step, cookie })
@@ -68,7 +68,7 @@ impl Subject {
                 self.account.id.0.into(),
                 self.keys.clone().into(),
                 self.admission.period_id.0.into(),
-                self.admission.price_id.0.into(),
+                self.admission.price(0).price_id.0.into(),
                 PRICE.into(),
                 next.into(),
                 end.into(),

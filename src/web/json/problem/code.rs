@@ -47,14 +47,14 @@ codes! {
         "Top up under Billing in the portal, then send the same request again. Nothing was charged.";
     SpendCapReached "spend_cap_reached" PAYMENT_REQUIRED "The spend cap is reached."
         "Raise the cap under Billing or the budget under API keys in the portal, or wait for the next period. Nothing was charged.";
+    AccountSuspended "account_suspended" PAYMENT_REQUIRED "The account is suspended until its open invoice is paid."
+        "Pay it under Invoices in the portal, with any card: calls are answered again within a second of the payment. Nothing was charged.";
     Scope "scope" FORBIDDEN "The key does not have the scope this route needs."
         "Use a key with the scope that the detail names, or make one under Keys in the portal.";
     IpNotAllowed "ip_not_allowed" FORBIDDEN "The key may not be used from this address."
         "Call from an address on the key's allow-list, or change the list under Keys in the portal.";
     ModelNotAllowed "model_not_allowed" FORBIDDEN "The key may not use this model."
         "Ask for a model on the key's list, or change the list under Keys in the portal.";
-    AccountSuspended "account_suspended" FORBIDDEN "The account is suspended."
-        "Pay the open invoice under Invoices in the portal; service resumes with the payment.";
     NotInPlan "not_in_plan" FORBIDDEN "The account's plan does not include this."
         "Look at what the plan includes under Billing in the portal, or ask us for another plan.";
     NotFound "not_found" NOT_FOUND "There is nothing here."
@@ -67,6 +67,10 @@ codes! {
         "Wait a moment and send the same request again: you will get the stored answer, free of charge.";
     PriceChanged "price_changed" CONFLICT "The price rose after the job was submitted."
         "Submit it again to have it run at the present price. Nothing was charged.";
+    SubscriptionState "subscription_state" CONFLICT "The subscription is not in a state for this."
+        "`GET /v1/subscription` shows what runs and what is to happen at the end of the period.";
+    InvoiceState "invoice_state" CONFLICT "The invoice is not in a state for this."
+        "The detail says what it is, and what to do instead.";
     TooManyKeys "too_many_keys" CONFLICT "The account has as many keys as it may have."
         "Revoke a key that is not used any more, then make the new one.";
     KeyInactive "key_inactive" CONFLICT "The key is revoked or expired."

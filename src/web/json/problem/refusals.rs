@@ -3,6 +3,10 @@
 use sea_orm::DbErr;
 
 use super::{Code, Problem};
+use crate::billing::coupon::CouponError;
+use crate::billing::credit::adjust::AdjustError;
+use crate::billing::invoice::act::ActError;
+use crate::billing::subscription::ChangeError;
 use crate::inference::InferenceError;
 
 impl From<DbErr> for Problem {
@@ -44,6 +48,68 @@ impl From<InferenceError> for Problem {
             InferenceError::IdempotencyConflict => Self::plain(Code::IdempotencyConflict),
             InferenceError::IdempotencyMismatch => Self::plain(Code::IdempotencyMismatch),
             InferenceError::Internal => Self::plain(Code::Internal),
+        }
+    }
+}
+
+impl From<ChangeError> for Problem {
+    fn from(error: ChangeError) -> Self {
+        let text = error.to_string();
+        match error {
+            ChangeError::NoPlan(_) | ChangeError::Currency { .. } => Self::field(Code::InvalidField, "plan", text),
+            ChangeError::Same | ChangeError::NotRunning | ChangeError::NotPaused | ChangeError::NothingToUndo => {
+                let advice = Code::SubscriptionState.about().advice;
+                Self::new(Code::SubscriptionState, format!("{}. {advice}", capital(&text)))
+            }
+            ChangeError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<ActError> for Problem {
+    fn from(error: ActError) -> Self {
+        let text = error.to_string();
+        let of_field = |field: &str| Self::field(Code::InvalidField, field, text.trim_start_matches(field).trim_start_matches(": "));
+        match error {
+            ActError::Unknown => Self::new(Code::NotFound, "There is no such invoice."),
+            ActError::Reason => of_field("reason"),
+            ActError::Description => of_field("description"),
+            ActError::Amount { .. } | ActError::Conflict(_) => of_field("amount"),
+            ActError::State { .. } => Self::new(Code::InvoiceState, format!("{}.", capital(&text))),
+            ActError::Draft(_) => Self::new(Code::InvoiceState, format!("{}.", capital(&text))),
+            ActError::Stripe(_) => Self::new(Code::Unavailable, format!("{}.", capital(&text))),
+            ActError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<AdjustError> for Problem {
+    fn from(error: AdjustError) -> Self {
+        let text = error.to_string();
+        match error {
+            AdjustError::Unknown | AdjustError::NoBalance => Self::new(Code::NotFound, format!("{}.", capital(&text))),
+            AdjustError::Nothing => Self::field(Code::InvalidField, "amount", text),
+            AdjustError::TooMuch(left) => {
+                Self::field(Code::InvalidField, "amount", format!("the account has {} left to spend", left.decimal(2)))
+            }
+            AdjustError::Expiry => Self::field(Code::InvalidField, "expires_at", text),
+            AdjustError::Reason => Self::field(Code::InvalidField, "reason", "expected 1 to 500 letters"),
+            AdjustError::Repeated => Self::field(Code::InvalidField, "reference", text),
+            AdjustError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<CouponError> for Problem {
+    fn from(error: CouponError) -> Self {
+        let text = error.to_string();
+        match error {
+            CouponError::Invalid { field, reason } => Self::field(Code::InvalidField, field, reason),
+            CouponError::NoAccount => Self::new(Code::NotFound, "There is no such account."),
+            CouponError::Taken(_) | CouponError::Unknown(_) | CouponError::Currency { .. } | CouponError::Redeemed | CouponError::Full => {
+                Self::field(Code::InvalidField, "code", text)
+            }
+            CouponError::Database(error) => error.into(),
         }
     }
 }

@@ -1,0 +1,182 @@
+//! Credit notes: what takes an amount off an issued invoice, with a number of its own. What was not paid yet is owed no more;
+//! what was paid goes back to where it came from, or becomes credit.
+
+use entity::credit_grant::Kind;
+use entity::credit_note::{self, RefundState, Settlement};
+use entity::ids::{CreditNoteId, InvoiceId};
+use entity::invoice::PaymentState;
+use entity::ledger_account::Code;
+use entity::money::{Minor, Overflow};
+use entity::{Time, account, invoice};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, DatabaseConnection, EntityTrait as _, TransactionTrait as _};
+use serde_json::json;
+
+use super::refund::{self, RefundCreditNote};
+use super::{ActError, Why, find, lock_in, standing, withdraw};
+use crate::billing::credit::{self, NewGrant};
+use crate::billing::invoice::draft::DraftError;
+use crate::billing::ledger::{self, Booking};
+use crate::billing::stripe::Stripe;
+use crate::billing::{dunning, tax};
+use crate::platform::audit::{self, Act};
+use crate::platform::queue;
+
+/// Issues a credit note. `None` as the settlement takes `amount` off what is unpaid, the others give back what was paid.
+///
+/// # Errors
+/// When the amount is above what is unpaid, or above what was paid and not yet given back. On an unpaid invoice that Stripe
+/// collects it must be all that is unpaid: a document of another total needs a void.
+pub async fn issue(
+    db: &DatabaseConnection,
+    stripe: &Stripe,
+    id: InvoiceId,
+    (amount, settlement): (Minor, Settlement),
+    why: Why<'_>,
+    wall_now: Time,
+) -> Result<credit_note::Model, ActError> {
+    why.check()?;
+    let known = find(db, id).await?;
+    check(&known, amount, settlement)?;
+    if settlement == Settlement::None {
+        withdraw(stripe, &known).await?;
+    }
+    let txn = db.begin().await?;
+    let (account, invoice) = lock_in(&txn, &known).await?;
+    check(&invoice, amount, settlement)?;
+    let now = account.now(wall_now);
+    let note = store_in(&txn, &account, &invoice, (amount, settlement), why, now).await?;
+    book_in(&txn, &account, &note, now).await?;
+    change_in(&txn, &invoice, &note, now).await?;
+    settle_in(&txn, &account, &note, now, wall_now).await?;
+    dunning::restore_in(&txn, &account, wall_now).await?;
+    let subject = note.id.to_string();
+    let detail = json!({ "number": note.number, "invoice": invoice.id.to_string(), "amount": amount.decimal(account.exponent()),
+                         "currency": note.currency, "settlement": settlement.as_str() });
+    let act =
+        Act { account: Some(account.id), actor: why.actor, action: "credit_note.issue", subject: &subject, reason: why.reason, detail };
+    audit::note_in(&txn, act, wall_now).await?;
+    txn.commit().await?;
+    Ok(note)
+}
+
+fn check(invoice: &invoice::Model, amount: Minor, settlement: Settlement) -> Result<(), ActError> {
+    standing(invoice)?;
+    let above = |what, most| Err(ActError::Amount { what, most, currency: invoice.currency.clone() });
+    if amount.0 <= 0 {
+        return Err(ActError::Conflict("expected more than nothing"));
+    }
+    match settlement {
+        Settlement::None if amount > invoice.due() => above("what is still to pay", invoice.due()),
+        Settlement::None if amount < invoice.due() && invoice.stripe_invoice_id.is_some() => {
+            Err(ActError::Conflict("Stripe collects this invoice: credit all that is unpaid, or void it with a one-off item below zero"))
+        }
+        Settlement::Refund | Settlement::Credit if amount > given(invoice) => above("what was paid and not given back", given(invoice)),
+        _ => Ok(()),
+    }
+}
+
+/// What was paid and not given back yet, as money or as credit.
+fn given(invoice: &invoice::Model) -> Minor {
+    let uncredited = invoice.total_minor.0 - invoice.credited_minor.0 - invoice.due().0;
+    Minor(uncredited.min(invoice.paid_minor.0 - invoice.refunded_minor.0).max(0))
+}
+
+async fn store_in(
+    txn: &impl ConnectionTrait,
+    account: &account::Model,
+    invoice: &invoice::Model,
+    (amount, settlement): (Minor, Settlement),
+    why: Why<'_>,
+    now: Time,
+) -> Result<credit_note::Model, ActError> {
+    let suffix = account.id.to_string().to_uppercase();
+    let note = credit_note::Model {
+        id: CreditNoteId::new(),
+        account_id: account.id,
+        invoice_id: invoice.id,
+        number: format!("LM-{}-CN-{:06}", &suffix[suffix.len() - 6..], account.next_credit_note_number),
+        reason: why.reason.trim().into(),
+        currency: invoice.currency.clone(),
+        amount_minor: amount,
+        tax_minor: tax_in(invoice, amount).map_err(DraftError::from)?,
+        unpaid_minor: if settlement == Settlement::None { amount } else { Minor(0) },
+        settlement,
+        refund_state: if settlement == Settlement::Refund { RefundState::Pending } else { RefundState::None },
+        stripe_refund_id: None,
+        created_by: why.actor.into(),
+        created_at: now,
+    };
+    let next = account.next_credit_note_number + 1;
+    account::Entity::update(account::ActiveModel { id: Set(account.id), next_credit_note_number: Set(next), ..Default::default() })
+        .exec(txn)
+        .await?;
+    credit_note::Entity::insert(credit_note::ActiveModel::from(note.clone())).exec_without_returning(txn).await?;
+    Ok(note)
+}
+
+/// The tax in an amount that is credited after others: their sum's share of the document's tax less what those had, so that a
+/// document credited in parts gives back its tax to the cent.
+fn tax_in(invoice: &invoice::Model, amount: Minor) -> Result<Minor, Overflow> {
+    let taxed = invoice.subtotal_minor.0 - invoice.discount_minor.0 + if invoice.tax_included { 0 } else { invoice.tax_minor.0 };
+    if taxed <= 0 {
+        return Ok(Minor(0));
+    }
+    let up_to = |credited: i64| tax::divided(i128::from(credited.min(taxed)) * i128::from(invoice.tax_minor.0), taxed.into());
+    Ok(Minor(up_to(invoice.credited_minor.0 + amount.0)? - up_to(invoice.credited_minor.0)?))
+}
+
+async fn book_in(txn: &impl ConnectionTrait, account: &account::Model, note: &credit_note::Model, now: Time) -> Result<(), ActError> {
+    let nanos = |minor: Minor| minor.nanos(account.exponent()).map_err(DraftError::from);
+    let reference = note.id.to_string();
+    let receivable = (Some(account.id), Code::Receivable);
+    let net = Minor(note.amount_minor.0 - note.tax_minor.0);
+    for (kind, code, amount) in
+        [("credit_note.revenue", Code::Revenue, nanos(net)?), ("credit_note.tax", Code::Tax, nanos(note.tax_minor)?)]
+    {
+        let (debit, currency) = ((None, code), note.currency.as_str());
+        ledger::post_in(txn, Booking { kind, reference: &reference, debit, credit: receivable, currency, amount, at: now }).await?;
+    }
+    Ok(())
+}
+
+async fn change_in(txn: &impl ConnectionTrait, invoice: &invoice::Model, note: &credit_note::Model, now: Time) -> Result<(), ActError> {
+    let credited = Minor(invoice.credited_minor.0 + note.amount_minor.0);
+    let settled = note.settlement == Settlement::None && note.amount_minor == invoice.due();
+    let mut change = invoice::ActiveModel { id: Set(invoice.id), credited_minor: Set(credited), ..Default::default() };
+    if settled {
+        change.payment_state = Set(PaymentState::Paid);
+        change.paid_at = Set(Some(now));
+    }
+    invoice::Entity::update(change).exec(txn).await?;
+    Ok(())
+}
+
+/// Lets what was paid go back.
+async fn settle_in(
+    txn: &impl ConnectionTrait,
+    account: &account::Model,
+    note: &credit_note::Model,
+    now: Time,
+    wall_now: Time,
+) -> Result<(), ActError> {
+    match note.settlement {
+        Settlement::None => Ok(()),
+        Settlement::Refund => {
+            refund::reserve_in(txn, note).await?;
+            Ok(queue::enqueue_in(txn, &RefundCreditNote { credit_note: note.id }, Some(note.id.to_string()), wall_now).await?)
+        }
+        Settlement::Credit => {
+            let new = NewGrant {
+                kind: Kind::Paid,
+                reference: &note.id.to_string(),
+                amount: note.amount_minor.nanos(account.exponent()).map_err(DraftError::from)?,
+                priority: None,
+                expires_at: None,
+                reason: &note.reason,
+                source: ((Some(account.id), Code::Receivable), "credit_note.credit"),
+            };
+            credit::grant_new_in(txn, account, new, now).await?;
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The nightly self-audit: every issued invoice is computed again from its raw events and the prices it was frozen with, and
+//! what comes out is compared with what was issued, byte by byte.
+
+use chrono::TimeDelta;
+use entity::ids::{AccountId, InvoiceId};
+use entity::{Time, invoice_audit};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ActiveValue::Set, ConnectionTrait as _, DatabaseConnection, DbErr, EntityTrait as _, Statement};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{export, verify};
+use crate::platform::queue::Job;
+
+/// How often an invoice is computed again.
+const EVERY: TimeDelta = TimeDelta::hours(24);
+
+/// Computes issued invoices again.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct AuditInvoices {}
+
+impl Job for AuditInvoices {
+    const KIND: &'static str = "billing.audit_invoices";
+}
+
+/// What an audit found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Audited {
+    pub same: usize,
+    pub different: usize,
+}
+
+/// Audits up to `most` invoices that were not audited within a day, the longest waiting first, and remembers what it found.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn run(db: &DatabaseConnection, most: u64, wall_now: Time) -> Result<Audited, DbErr> {
+    let due = "SELECT i.id, i.account_id FROM invoice i LEFT JOIN invoice_audit a ON a.invoice_id = i.id
+               WHERE i.document_state <> 'draft' AND (a.at IS NULL OR a.at <= $1) ORDER BY a.at NULLS FIRST, i.id LIMIT $2";
+    let values = [(wall_now - EVERY).into(), (most as i64).into()];
+    let mut audited = Audited { same: 0, different: 0 };
+    for row in db.query_all_raw(Statement::from_sql_and_values(db.get_database_backend(), due, values)).await? {
+        let (id, account) = (InvoiceId(row.try_get::<Uuid>("", "id")?), AccountId(row.try_get::<Uuid>("", "account_id")?));
+        let difference = difference(db, account, id).await?;
+        match &difference {
+            None => audited.same += 1,
+            Some(found) => {
+                audited.different += 1;
+                tracing::error!(billing.invoice = %id, "invoice {id} is not what its events come to: {found}");
+            }
+        }
+        remember(db, id, difference, wall_now).await?;
+    }
+    Ok(audited)
+}
+
+/// What of an issued invoice does not follow from its events and its frozen prices.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn difference(db: &DatabaseConnection, account: AccountId, id: InvoiceId) -> Result<Option<String>, DbErr> {
+    let Some(export) = export::export(db, account, id).await? else { return Ok(Some("it cannot be exported".into())) };
+    Ok(verify::verify(&export).err().map(|difference| difference.to_string()))
+}
+
+async fn remember(db: &DatabaseConnection, id: InvoiceId, difference: Option<String>, at: Time) -> Result<(), DbErr> {
+    let row = invoice_audit::ActiveModel { invoice_id: Set(id), at: Set(at), difference: Set(difference) };
+    let again = OnConflict::column(invoice_audit::Column::InvoiceId)
+        .update_columns([invoice_audit::Column::At, invoice_audit::Column::Difference])
+        .to_owned();
+    invoice_audit::Entity::insert(row).on_conflict(again).exec_without_returning(db).await.map(|_| ())
+}
