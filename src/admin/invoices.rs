@@ -9,7 +9,7 @@ use poem::web::Data;
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
 use poem_openapi::{Enum, Object, OpenApi};
-use sea_orm::EntityTrait as _;
+use sea_orm::{EntityTrait as _, Iterable as _};
 
 use super::gate::Operator;
 use super::{Tag, amount, credit};
@@ -183,12 +183,8 @@ impl InvoicesApi {
         body: JsonBody<NewCreditNote>,
     ) -> Result<Json<Acted>, Problem> {
         let (id, new) = (known(&id)?, body.0);
-        let settlement = match new.settlement.as_str() {
-            "none" => Settlement::None,
-            "refund" => Settlement::Refund,
-            "credit" => Settlement::Credit,
-            _ => return Err(Problem::field(Code::InvalidField, "settlement", "expected none, refund or credit")),
-        };
+        let settlement = Settlement::iter().find(|settlement| settlement.as_str() == new.settlement);
+        let settlement = settlement.ok_or_else(|| Problem::field(Code::InvalidField, "settlement", "expected none, refund or credit"))?;
         let what = (in_currency(&app, id, &new.amount).await?, settlement);
         let note = notes::issue(&app.db, &app.stripe, id, what, why(&new.reason), app.clock.now()).await?;
         Ok(Json(Acted::credit_note(note)))

@@ -10,7 +10,6 @@ use serde_json::json;
 
 use super::act::{ActError, Why};
 use super::draft::DraftError;
-use crate::platform::audit::{self, Act};
 
 /// The most that one item may be, in minor units: a typing error is found by its customer else.
 pub const MOST: Minor = Minor(100_000_000);
@@ -67,8 +66,7 @@ pub async fn add(
     invoice_item::Entity::insert(invoice_item::ActiveModel::from(item.clone())).exec_without_returning(&txn).await?;
     let detail = json!({ "description": description, "amount": amount.decimal(exponent), "currency": account.currency });
     let subject = item.id.to_string();
-    let act = Act { account: Some(id), actor: why.actor, action: "invoice_item.add", subject: &subject, reason: why.reason, detail };
-    audit::note_in(&txn, act, wall_now).await?;
+    why.note_in(&txn, id, ("invoice_item.add", &subject), detail, wall_now).await?;
     txn.commit().await?;
     Ok(item)
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 use entity::usage_event;
 use futures_util::{StreamExt as _, stream};
 use reqwest::{Method, StatusCode};
-use sea_orm::{ConnectionTrait as _, PaginatorTrait as _};
+use sea_orm::PaginatorTrait as _;
 use serde_json::Value;
 
 use super::{Api, json};
+use crate::support::make;
 use crate::support::model::detector;
 use crate::vision::hostile::{Comes, corpus};
 
@@ -18,9 +19,7 @@ const AT_ONCE: usize = 8;
 #[tokio::test]
 async fn every_hostile_file_gets_an_answer_and_only_pictures_are_charged() {
     let api = Api::with_models(vec![detector()]).await;
-    let unhurried = "ALTER TABLE plan_version DISABLE TRIGGER USER; UPDATE plan_version SET requests_per_minute = 1000000;
-                     ALTER TABLE plan_version ENABLE TRIGGER USER";
-    api.db.execute_unprepared(unhurried).await.expect("the database answers");
+    make::unhurried(&api.db).await;
     let send = async |(name, bytes, comes): (String, Vec<u8>, Comes)| {
         let response = loop {
             let request = api.request(Method::POST, "/v1/detect").header("Content-Type", "application/octet-stream");

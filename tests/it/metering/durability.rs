@@ -128,12 +128,7 @@ async fn killed_servers_and_a_killed_database_answered_only_what_is_on_the_bill(
     }
     let keys = customers.iter().map(|(_, _, text)| text.clone()).collect();
     // The load is to be as high as it gets.
-    db.execute_unprepared(
-        "ALTER TABLE plan_version DISABLE TRIGGER USER; UPDATE plan_version SET requests_per_minute = 1000000;
-         ALTER TABLE plan_version ENABLE TRIGGER USER",
-    )
-    .await
-    .unwrap();
+    make::unhurried(db).await;
     let http = reqwest::Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
     let load = Arc::new(Load { http, keys, answers: Answers::default() });
 

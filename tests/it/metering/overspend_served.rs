@@ -10,7 +10,6 @@ use entity::balance;
 use entity::money::Nanos;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use sea_orm::ConnectionTrait as _;
 
 use super::books::{assert_books, number};
 use crate::support::db::{self, TestDb};
@@ -27,12 +26,7 @@ async fn three_processes_answer_exactly_what_the_credit_pays_for() {
     let seeds: u64 = std::env::var("LENSMETER_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(2);
     let db = db::fresh().await;
     // No rate is in the way.
-    db.execute_unprepared(
-        "ALTER TABLE plan_version DISABLE TRIGGER USER; UPDATE plan_version SET requests_per_minute = 1000000;
-         ALTER TABLE plan_version ENABLE TRIGGER USER",
-    )
-    .await
-    .unwrap();
+    make::unhurried(&db).await;
     let servers = [process::serve(&db).await, process::serve(&db).await, process::serve(&db).await];
     let urls = servers.each_ref().map(|server| format!("{}/v1/detect", server.url));
     let mut answered = 0;

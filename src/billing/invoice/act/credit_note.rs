@@ -18,7 +18,6 @@ use crate::billing::invoice::draft::DraftError;
 use crate::billing::ledger::{self, Booking};
 use crate::billing::stripe::Stripe;
 use crate::billing::{dunning, tax};
-use crate::platform::audit::{self, Act};
 use crate::platform::queue;
 
 /// Issues a credit note. `None` as the settlement takes `amount` off what is unpaid, the others give back what was paid.
@@ -52,9 +51,7 @@ pub async fn issue(
     let subject = note.id.to_string();
     let detail = json!({ "number": note.number, "invoice": invoice.id.to_string(), "amount": amount.decimal(account.exponent()),
                          "currency": note.currency, "settlement": settlement.as_str() });
-    let act =
-        Act { account: Some(account.id), actor: why.actor, action: "credit_note.issue", subject: &subject, reason: why.reason, detail };
-    audit::note_in(&txn, act, wall_now).await?;
+    why.note_in(&txn, account.id, ("credit_note.issue", &subject), detail, wall_now).await?;
     txn.commit().await?;
     Ok(note)
 }

@@ -7,16 +7,17 @@ pub mod transfer;
 pub mod void;
 pub mod write_off;
 
-use entity::ids::InvoiceId;
+use entity::ids::{AccountId, InvoiceId};
 use entity::invoice::DocumentState;
 use entity::money::{Minor, exponent};
-use entity::{account, invoice};
+use entity::{Time, account, invoice};
 use sea_orm::sea_query::LockType;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, EntityTrait as _, QuerySelect as _};
 
 use super::draft::DraftError;
 use crate::billing::stripe::invoice::{self as remote, Status};
 use crate::billing::stripe::{Stripe, StripeError};
+use crate::platform::audit::{self, Act};
 
 /// Who acts, and why: both stand in the audit log.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +55,22 @@ impl Why<'_> {
     pub(super) fn check(&self) -> Result<(), ActError> {
         let letters = self.reason.trim().chars().count();
         if (1..=500).contains(&letters) { Ok(()) } else { Err(ActError::Reason) }
+    }
+
+    /// Writes an act on an account's `subject` down in the audit log, in the transaction that does it.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub(super) async fn note_in(
+        &self,
+        txn: &impl ConnectionTrait,
+        account: AccountId,
+        (action, subject): (&str, &str),
+        detail: serde_json::Value,
+        wall_now: Time,
+    ) -> Result<(), DbErr> {
+        let act = Act { account: Some(account), actor: self.actor, action, subject, reason: self.reason, detail };
+        audit::note_in(txn, act, wall_now).await
     }
 }
 

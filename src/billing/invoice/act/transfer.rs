@@ -14,7 +14,6 @@ use crate::billing::dunning;
 use crate::billing::invoice::draft::DraftError;
 use crate::billing::ledger::{self, Booking};
 use crate::billing::stripe::Stripe;
-use crate::platform::audit::{self, Act};
 use crate::platform::db;
 
 /// Notes a transfer. `reference` is the bank's, and known once. Stripe's copy is withdrawn: what is left comes the same way.
@@ -66,9 +65,7 @@ pub async fn note(
     dunning::restore_in(&txn, &account, wall_now).await?;
     let subject = invoice.id.to_string();
     let detail = json!({ "amount": amount.decimal(account.exponent()), "currency": invoice.currency, "reference": reference });
-    let act =
-        Act { account: Some(account.id), actor: why.actor, action: "invoice.transfer", subject: &subject, reason: why.reason, detail };
-    audit::note_in(&txn, act, wall_now).await?;
+    why.note_in(&txn, account.id, ("invoice.transfer", &subject), detail, wall_now).await?;
     txn.commit().await?;
     Ok(invoice)
 }

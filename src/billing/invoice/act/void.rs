@@ -5,7 +5,7 @@ use entity::ids::InvoiceId;
 use entity::invoice::DocumentState;
 use entity::invoice_line::Kind;
 use entity::money::{Nanos, Overflow};
-use entity::{Time, account, invoice, invoice_item, invoice_line, period};
+use entity::{Time, invoice, invoice_item, invoice_line, period};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait as _, PaginatorTrait as _,
@@ -18,7 +18,6 @@ use crate::billing::credit::{self, burn};
 use crate::billing::invoice::draft::{self, DraftError};
 use crate::billing::invoice::finalize::{self, FinalizeInvoice};
 use crate::billing::stripe::Stripe;
-use crate::platform::audit::{self, Act};
 use crate::platform::config::Seller;
 use crate::platform::queue;
 
@@ -52,7 +51,7 @@ pub async fn void(
     }
     let new = finalize::issue_in(&txn, &account, &draft, now).await?;
     let detail = json!({ "number": old.number, "replaced_by": new.id.to_string(), "new_number": new.number });
-    note_in(&txn, &account, &old, why, detail, wall_now).await?;
+    why.note_in(&txn, account.id, ("invoice.void", &old.id.to_string()), detail, wall_now).await?;
     // Its document, and what follows: payment, mail.
     let job = FinalizeInvoice { account: account.id, period: old.period_id };
     queue::enqueue_in(&txn, &job, Some(new.id.to_string()), wall_now).await?;
@@ -97,17 +96,4 @@ async fn rebate_of(txn: &impl ConnectionTrait, old: &invoice::Model) -> Result<N
     let lines = invoice_line::Entity::of(old).filter(invoice_line::Column::Kind.eq(Kind::Volume)).all(txn).await?;
     let sum: Result<_, Overflow> = lines.iter().try_fold(Nanos(0), |sum, line| sum.checked_sub(line.exact_nanos));
     Ok(sum?)
-}
-
-async fn note_in(
-    txn: &impl ConnectionTrait,
-    account: &account::Model,
-    old: &invoice::Model,
-    why: Why<'_>,
-    detail: serde_json::Value,
-    now: Time,
-) -> Result<(), DbErr> {
-    let subject = old.id.to_string();
-    let act = Act { account: Some(account.id), actor: why.actor, action: "invoice.void", subject: &subject, reason: why.reason, detail };
-    audit::note_in(txn, act, now).await
 }

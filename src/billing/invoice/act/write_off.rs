@@ -12,7 +12,6 @@ use crate::billing::dunning;
 use crate::billing::invoice::draft::DraftError;
 use crate::billing::ledger::{self, Booking};
 use crate::billing::stripe::Stripe;
-use crate::platform::audit::{self, Act};
 
 /// Writes off what is still to pay of an invoice. The account owes it no more, so that it may be restored.
 ///
@@ -47,9 +46,7 @@ pub async fn write_off(
     ledger::post_in(&txn, booking).await?;
     dunning::restore_in(&txn, &account, wall_now).await?;
     let detail = json!({ "number": invoice.number, "amount": due.decimal(account.exponent()), "currency": invoice.currency });
-    let act =
-        Act { account: Some(account.id), actor: why.actor, action: "invoice.write_off", subject: &subject, reason: why.reason, detail };
-    audit::note_in(&txn, act, wall_now).await?;
+    why.note_in(&txn, account.id, ("invoice.write_off", &subject), detail, wall_now).await?;
     txn.commit().await?;
     Ok(invoice)
 }
