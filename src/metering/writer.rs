@@ -6,7 +6,7 @@ use std::time::Instant;
 use sea_orm::DatabaseConnection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::commit::{self, Committed, Rejected, Usage};
+use super::commit::{Committed, Committer, Rejected, Usage};
 use crate::platform::db;
 use crate::platform::telemetry::own::{self, Part};
 
@@ -33,7 +33,7 @@ impl Writer {
     /// Starts the writing task; it ends when the last handle is gone and everything queued is written.
     pub fn start(db: &DatabaseConnection) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        tokio::spawn(write(db::beside(db, CONNECTIONS), waiting));
+        tokio::spawn(write(Committer::new(db::beside(db, CONNECTIONS)), waiting));
         Self { queue }
     }
 
@@ -49,14 +49,14 @@ impl Writer {
     }
 }
 
-async fn write(db: DatabaseConnection, mut waiting: mpsc::Receiver<Entry>) {
+async fn write(mut committer: Committer, mut waiting: mpsc::Receiver<Entry>) {
     let mut batch = Vec::with_capacity(BATCH);
     while waiting.recv_many(&mut batch, BATCH).await > 0 {
         let started = Instant::now();
         metrics::histogram!("lensmeter_commit_batch_events").record(batch.len() as f64);
         let (usages, answers): (Vec<_>, Vec<_>) = batch.drain(..).map(|entry| (entry.usage, entry.answer)).unzip();
         let calls = usages.len();
-        let (outcomes, spent) = own::busy(commit::batch(&db, usages)).await;
+        let (outcomes, spent) = own::busy(committer.commit(usages)).await;
         own::record(Part::Account, spent / calls as u32, calls);
         metrics::histogram!("lensmeter_commit_seconds").record(started.elapsed().as_secs_f64());
         for (answer, outcome) in answers.into_iter().zip(outcomes) {

@@ -31,6 +31,9 @@ pub struct Args {
     /// Leave out the peers
     #[arg(long)]
     alone: bool,
+    /// Give wrk this core; `taskset --cpu-list 0 lensmeter bench metering --client-core 1` gives everything else the other
+    #[arg(long, value_name = "CORE")]
+    client_core: Option<usize>,
 }
 
 struct Contestant {
@@ -62,7 +65,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         contestant("(a) a transaction per request, one hot account", &per_request.url, &one),
     ];
     let peers = if args.alone { Vec::new() } else { peers(&folder, &one, &mut contestants).await };
-    warm(&contestants, &body)?;
+    warm(&contestants, &body, args.client_core)?;
     for round in 1..=args.rounds {
         for contestant in &mut contestants {
             for (at, &connections) in args.connections.iter().enumerate() {
@@ -73,6 +76,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
                     content_type: "image/png",
                     connections,
                     seconds: args.seconds,
+                    core: args.client_core,
                 };
                 let outcome = wrk::run(load)?;
                 eprintln!("round {round}, {connections:>4} connections: {:>8.0}/s  {}", outcome.rate(), contestant.name);
@@ -82,6 +86,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         }
     }
     println!("{}", table(&contestants, &args, &house));
+    println!("{}", within(&contestants, &args));
     println!("{}", own::table(&house.url).await?);
     drop((unmetered, per_request, peers));
     Ok(())
@@ -113,10 +118,10 @@ async fn peers(folder: &Path, keys: &Path, contestants: &mut Vec<Contestant>) ->
 }
 
 /// One short run each: leases, caches and pools fill.
-fn warm(contestants: &[Contestant], body: &Path) -> anyhow::Result<()> {
+fn warm(contestants: &[Contestant], body: &Path, core: Option<usize>) -> anyhow::Result<()> {
     for contestant in contestants {
         let Contestant { url, keys, .. } = contestant;
-        let outcome = wrk::run(Load { url, keys, body, content_type: "image/png", connections: 64, seconds: 3 })?;
+        let outcome = wrk::run(Load { url, keys, body, content_type: "image/png", connections: 64, seconds: 3, core })?;
         if outcome.refused > 0 || outcome.errors > 0 {
             eprintln!("{}: {} answers were no 200, {} requests had none", contestant.name, outcome.refused, outcome.errors);
         }
@@ -147,11 +152,6 @@ fn table(contestants: &[Contestant], args: &Args, house: &House) -> String {
     text += "\n|-|";
     text += &"-|-|-|".repeat(args.connections.len());
     text += "\n";
-    let median = |outcomes: &[Outcome]| {
-        let mut outcomes = outcomes.to_vec();
-        outcomes.sort_by(|a, b| a.rate().total_cmp(&b.rate()));
-        outcomes[outcomes.len() / 2]
-    };
     for contestant in contestants {
         let _ = write!(text, "| {} |", contestant.name);
         for (at, outcomes) in contestant.outcomes.iter().enumerate() {
@@ -163,4 +163,40 @@ fn table(contestants: &[Contestant], args: &Args, house: &House) -> String {
         text += "\n";
     }
     text
+}
+
+/// Bounds on p99, in milliseconds.
+const BOUNDS: [f64; 4] = [5., 10., 50., 100.];
+
+/// What each serves at most while 99 of 100 answers come within a bound, over all counts of connections: the more of them, the
+/// more is served and the longer each waits.
+fn within(contestants: &[Contestant], args: &Args) -> String {
+    let place = args.client_core.map_or_else(|| "wrk on any core".to_owned(), |core| format!("wrk alone on core {core}"));
+    let counts = args.connections.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+    let mut text = format!("Most requests a second within a p99 ({place}; {counts} connections tried)\n\n|");
+    // Writing to a String cannot fail.
+    for bound in BOUNDS {
+        let _ = write!(text, " | p99 ≤ {bound} ms");
+    }
+    text += " |\n|-|-|-|-|-|\n";
+    for contestant in contestants {
+        let _ = write!(text, "| {} |", contestant.name);
+        for bound in BOUNDS {
+            let tried = args.connections.iter().zip(&contestant.outcomes).map(|(connections, outcomes)| (*connections, median(outcomes)));
+            let best = tried.filter(|(_, outcome)| outcome.p99() <= bound).max_by(|a, b| a.1.rate().total_cmp(&b.1.rate()));
+            let _ = match best {
+                Some((connections, outcome)) => write!(text, " {:.0} ({connections}) |", outcome.rate()),
+                None => write!(text, " – |"),
+            };
+        }
+        text += "\n";
+    }
+    text
+}
+
+/// By rate.
+fn median(outcomes: &[Outcome]) -> Outcome {
+    let mut outcomes = outcomes.to_vec();
+    outcomes.sort_by(|a, b| a.rate().total_cmp(&b.rate()));
+    outcomes[outcomes.len() / 2]
 }

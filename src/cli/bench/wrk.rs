@@ -47,6 +47,8 @@ pub struct Load<'a> {
     pub content_type: &'a str,
     pub connections: u32,
     pub seconds: u32,
+    /// The core that wrk has to itself; any when there is none.
+    pub core: Option<usize>,
 }
 
 /// Runs wrk.
@@ -54,7 +56,14 @@ pub struct Load<'a> {
 /// # Errors
 /// When it is not installed, or says something else than it should.
 pub fn run(load: Load<'_>) -> anyhow::Result<Outcome> {
-    let mut command = Command::new("wrk");
+    let mut command = match load.core {
+        None => Command::new("wrk"),
+        Some(core) => {
+            let mut command = Command::new("taskset");
+            command.args(["--cpu-list", &core.to_string(), "wrk"]);
+            command
+        }
+    };
     command.args(["--threads", "1", "--timeout", "30s", "--script", "scripts/peers/load.lua"]);
     command.args(["--connections", &load.connections.to_string(), "--duration", &format!("{}s", load.seconds), load.url]);
     command.env("BODY", load.body).env("KEYS", load.keys).env("CONTENT_TYPE", load.content_type);

@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use entity::ids::EventId;
 use entity::money::Nanos;
+use sea_orm::sqlx::pool::PoolConnection;
+use sea_orm::sqlx::{self, Postgres};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbErr, Statement};
 use uuid::Uuid;
 
+use super::at_once::{Memory, Tried, at_once};
 use super::transaction::transaction;
 use super::{Committed, Failed, Rejected, Usage};
 use crate::platform::db;
@@ -18,35 +21,86 @@ const PAUSES_MS: [u64; 4] = [50, 200, 600, 1500];
 
 type Outcome = Result<Committed, Rejected>;
 
-/// Commits a batch; one outcome per call, in order.
-pub async fn batch(db: &DatabaseConnection, usages: Vec<Usage>) -> Vec<Outcome> {
-    let mut work = Work { outcomes: usages.iter().map(|_| None).collect(), parts: vec![(0..usages.len()).collect()] };
-    let mut pauses = PAUSES_MS.iter();
-    while let Some(part) = work.parts.pop() {
-        let calls: Vec<&Usage> = part.iter().map(|&index| &usages[index]).collect();
-        match transaction(db, &calls).await {
-            Ok(committed) => work.settle(&part, committed.into_iter().map(Ok).enumerate()),
-            Err(Failed::Calls(out)) => {
-                work.settle(&part, out.into_iter().map(|(position, reason)| (position, Err(reason))));
-                work.again(part);
-            }
-            Err(Failed::Database(error)) => {
-                tracing::warn!(%error, metering.calls = part.len(), "a batch failed: {error}");
-                match (remedy(&error), pauses.as_slice().first()) {
-                    (Remedy::Look, _) => work.look(part, committed_before(db, &calls).await, &usages),
-                    (Remedy::Wait, Some(&pause)) => {
-                        pauses.next();
-                        tokio::time::sleep(Duration::from_millis(pause)).await;
-                        work.parts.push(part);
+/// Commits batches, one after the other.
+pub struct Committer {
+    db: DatabaseConnection,
+    /// Kept between batches: a pool asks a connection whether it lives before and after each use, which is as dear as the
+    /// work. Another one is taken after an error.
+    connection: Option<PoolConnection<Postgres>>,
+    memory: Memory,
+}
+
+impl Committer {
+    /// Makes one with a pool of which it uses one connection at a time.
+    pub fn new(db: DatabaseConnection) -> Self {
+        Self { db, connection: None, memory: Memory::default() }
+    }
+
+    /// Commits a batch; one outcome per call, in order.
+    pub async fn commit(&mut self, usages: Vec<Usage>) -> Vec<Outcome> {
+        let mut work = Work { outcomes: usages.iter().map(|_| None).collect(), parts: vec![(0..usages.len()).collect()] };
+        let mut pauses = PAUSES_MS.iter();
+        while let Some(part) = work.parts.pop() {
+            let calls: Vec<&Usage> = part.iter().map(|&index| &usages[index]).collect();
+            match self.part(&calls).await {
+                Ok(committed) => work.settle(&part, committed.into_iter().map(Ok).enumerate()),
+                Err(Failed::Calls(out)) => {
+                    work.settle(&part, out.into_iter().map(|(position, reason)| (position, Err(reason))));
+                    work.again(part);
+                }
+                Err(Failed::Database(error)) => {
+                    tracing::warn!(%error, metering.calls = part.len(), "a batch failed: {error}");
+                    match (remedy(&error), pauses.as_slice().first()) {
+                        (Remedy::Look, _) => work.look(part, committed_before(&self.db, &calls).await, &usages),
+                        (Remedy::Wait, Some(&pause)) => {
+                            pauses.next();
+                            tokio::time::sleep(Duration::from_millis(pause)).await;
+                            work.parts.push(part);
+                        }
+                        (Remedy::Wait, None) => {
+                            work.settle(&part, (0..part.len()).map(|position| (position, Err(Rejected::Unavailable))));
+                        }
+                        (Remedy::Halve, _) => work.halve(part, refused(&error)),
                     }
-                    (Remedy::Wait, None) => work.settle(&part, (0..part.len()).map(|position| (position, Err(Rejected::Unavailable)))),
-                    (Remedy::Halve, _) => work.halve(part, refused(&error)),
                 }
             }
         }
+        let outcomes = work.outcomes.into_iter().map(|outcome| outcome.unwrap_or(Err(Rejected::Unavailable)));
+        usages.into_iter().zip(outcomes).map(|(usage, outcome)| finish(usage, outcome)).collect()
     }
-    let outcomes = work.outcomes.into_iter().map(|outcome| outcome.unwrap_or(Err(Rejected::Unavailable)));
-    usages.into_iter().zip(outcomes).map(|(usage, outcome)| finish(usage, outcome)).collect()
+
+    /// Commits all of the calls or none, at once where that can be.
+    async fn part(&mut self, calls: &[&Usage]) -> Result<Vec<Committed>, Failed> {
+        let mut connection = self.connection().await?;
+        match at_once(&mut connection, &mut self.memory, calls).await {
+            Tried::Committed(committed) => {
+                metrics::counter!("lensmeter_commits", "way" => "at_once").increment(1);
+                self.connection = Some(connection);
+                return Ok(committed);
+            }
+            Tried::Not => {}
+            Tried::Broken => connection = self.connection().await?,
+        }
+        let (committed, before) = match transaction(&mut connection, calls).await {
+            Ok(done) => done,
+            Err(Failed::Calls(out)) => {
+                self.connection = Some(connection);
+                return Err(Failed::Calls(out));
+            }
+            Err(failed) => return Err(failed),
+        };
+        metrics::counter!("lensmeter_commits", "way" => "transaction").increment(1);
+        self.connection = Some(connection);
+        self.memory.learn(&before, calls, &committed);
+        Ok(committed)
+    }
+
+    async fn connection(&mut self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+        match self.connection.take() {
+            Some(kept) => Ok(kept),
+            None => self.db.get_postgres_connection_pool().acquire().await,
+        }
+    }
 }
 
 /// What is done of a batch and what is to be done, calls by their index.

@@ -3,8 +3,9 @@
 -- Everyone takes them in this order, so that no two batches can wait for each other: periods, balances, and then what
 -- belongs to them (leases, counters, rollups, records: of one account, so under the lock of its credit).
 WITH open AS MATERIALIZED (
-    -- Against closing: an event is either in the period or after its cut.
-    SELECT id FROM period WHERE id = ANY($1) AND state = 'open' ORDER BY id FOR SHARE
+    -- Against closing: an event is either in the period or after its cut. The state is looked at afterwards: asked for here, it
+    -- would have the index of all open periods read, of every account.
+    SELECT id, state FROM period WHERE id = ANY($1) ORDER BY id FOR SHARE
 ), locked AS MATERIALIZED (
     SELECT id, credits - debits AS remaining FROM balance
     WHERE id = ANY($2) AND (SELECT count(*) FROM open) >= 0
@@ -16,6 +17,6 @@ WITH open AS MATERIALIZED (
     ON CONFLICT (period_id, price_id) DO UPDATE SET quantity = c.quantity + excluded.quantity
     RETURNING period_id, price_id, quantity
 )
-SELECT 'period' AS kind, id, NULL::uuid AS price_id, NULL::bigint AS number FROM open
+SELECT 'period' AS kind, id, NULL::uuid AS price_id, NULL::bigint AS number FROM open WHERE state = 'open'
 UNION ALL SELECT 'balance', id, NULL, remaining FROM locked
 UNION ALL SELECT 'counter', period_id, price_id, quantity FROM counted

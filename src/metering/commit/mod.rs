@@ -1,6 +1,9 @@
 //! One transaction for a batch of calls: events, idempotency records, rollups, counters, settlement of leases.
 
+mod at_once;
 mod batch;
+mod rate;
+mod rows;
 mod transaction;
 
 use std::sync::Arc;
@@ -8,10 +11,11 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use entity::ids::{AccountId, EventId, KeyId, PeriodId, PriceId, RequestId};
 use entity::money::{Nanos, Overflow};
+use sea_orm::{DbErr, RuntimeErr, sqlx};
 
 use super::limits::Hold;
 
-pub(super) use self::batch::batch;
+pub(super) use self::batch::Committer;
 
 /// What a quantity costs, given the quantity that the period had before it: `f(before + quantity) - f(before)`.
 pub type Charge = Arc<dyn Fn(i64, i64) -> Result<Nanos, Overflow> + Send + Sync>;
@@ -103,11 +107,11 @@ pub enum Rejected {
 enum Failed {
     /// These calls are out; the others can be tried again without them.
     Calls(Vec<(usize, Rejected)>),
-    Database(sea_orm::DbErr),
+    Database(DbErr),
 }
 
-impl From<sea_orm::DbErr> for Failed {
-    fn from(error: sea_orm::DbErr) -> Self {
-        Self::Database(error)
+impl From<sqlx::Error> for Failed {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(DbErr::Query(RuntimeErr::SqlxError(error.into())))
     }
 }
