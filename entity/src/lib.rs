@@ -16,6 +16,7 @@ pub mod coupon_use;
 pub mod credit_grant;
 pub mod credit_movement;
 pub mod credit_note;
+pub mod credit_note_document;
 pub mod dunning;
 pub mod email_token;
 pub mod former_secret;

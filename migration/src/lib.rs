@@ -16,6 +16,8 @@ mod m20261120_000010_limits;
 mod m20261120_000011_keys;
 mod m20261121_000012_catalogue;
 mod m20261121_000014_dunning;
+mod m20261121_000015_subjects;
+mod m20261121_000016_credit_note_documents;
 mod m20261121_000013_documents;
 
 /// The list of all migrations, oldest first. A shipped one is never edited.
@@ -39,6 +41,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000012_catalogue::Migration),
             Box::new(m20261121_000013_documents::Migration),
             Box::new(m20261121_000014_dunning::Migration),
+            Box::new(m20261121_000015_subjects::Migration),
+            Box::new(m20261121_000016_credit_note_documents::Migration),
         ]
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod details;
+mod due;
 pub mod letters;
 pub mod recovery;
 pub mod sign_up;

@@ -13,6 +13,7 @@ use super::gate::Operator;
 use super::{Tag, duration};
 use crate::accounts::clock::{self, ClockError};
 use crate::app::App;
+use crate::billing::jobs::Means;
 use crate::web::json::fields::{Fields, FromFields, JsonBody};
 use crate::web::json::problem::{Code, Problem};
 
@@ -122,8 +123,9 @@ impl AccountsApi {
 
     /// Move a simulated clock
     ///
-    /// Of a test-mode account, forward. Periods that end on the way are closed, and everything that follows runs in the
-    /// background: invoices, collection, mail.
+    /// Of a test-mode account, forward. It stops at every instant at which something falls due until that is done: periods are
+    /// closed, invoices issued and charged, credit expires, dunning goes on, letters are written, all in its order. A year takes
+    /// some seconds.
     #[oai(path = "/accounts/:id/clock", method = "post", operation_id = "advanceClock")]
     async fn advance(
         &self,
@@ -136,14 +138,23 @@ impl AccountsApi {
         let account: AccountId = id.parse().map_err(|_| unknown())?;
         let wrong = || Problem::field(Code::InvalidField, "advance", "expected an ISO 8601 duration such as P1M, P1D or PT1H");
         let by = duration::parse(&body.0.advance).ok_or_else(wrong)?;
-        let advanced = clock::advance(&app.db, account, by, app.clock.now()).await.map_err(|error| match error {
+        // In a task of its own: a client that hangs up does not leave the clock half way.
+        let app = app.clone();
+        let moving = tokio::spawn(async move { clock::advance(means(&app), &app.clock, account, by).await });
+        let advanced = moving.await.map_err(|_| Problem::plain(Code::Internal))?.map_err(|error| match error {
             ClockError::Unknown => unknown(),
             ClockError::Live => Problem::new(Code::LiveAccount, Code::LiveAccount.about().advice),
             ClockError::Range => Problem::field(Code::InvalidField, "advance", error.to_string()),
+            ClockError::Busy => Problem::new(Code::Unavailable, error.to_string()),
             ClockError::Database(error) => error.into(),
         })?;
         Ok(Json(Clock { object: ClockObject::Clock, account: account.to_string(), now: advanced.now, closed_periods: advanced.closed }))
     }
+}
+
+fn means(app: &App) -> Means<'_> {
+    let (config, public_url) = (&app.config, app.config.server.public_url.as_str());
+    Means { db: &app.db, stripe: &app.stripe, seller: &config.seller, dunning: &config.dunning, public_url }
 }
 
 fn unknown() -> Problem {

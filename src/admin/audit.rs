@@ -37,7 +37,7 @@ pub struct AuditEntry {
     pub id: String,
     /// The account it was about.
     pub account: Option<String>,
-    /// `operator`, or a member's id.
+    /// `operator`, or `operator:` and the name of who acted from the command line.
     pub actor: String,
     /// Such as `credit.adjust`.
     pub action: String,

@@ -12,6 +12,7 @@ use poem_openapi::{Enum, Object, OpenApi};
 use sea_orm::EntityTrait as _;
 
 use super::gate::Operator;
+use super::invoices::why;
 use super::{Tag, amount};
 use crate::app::App;
 use crate::billing::coupon::{self as coupons, NewCoupon, Off};
@@ -165,7 +166,7 @@ impl CreditApi {
         } else {
             Adjustment::Give { amount, kind, priority: new.priority, expires_at: new.expires_at }
         };
-        let left = adjust::adjust(&app.db, account.id, adjustment, (&new.reference, &new.reason), app.clock.now()).await?;
+        let left = adjust::adjust(&app.db, account.id, adjustment, (&new.reference, why(&new.reason)), app.clock.now()).await?;
         Ok(Json(Credit { object: CreditObject::Credit, balance: left.decimal(account.exponent()), currency: account.currency }))
     }
 
@@ -191,9 +192,8 @@ impl CreditApi {
         body: JsonBody<Redeem>,
     ) -> Result<Json<Coupon>, Problem> {
         let account = find(&app, &id).await?;
-        let redemption = coupons::redeem(&app.db, account.id, &body.0.code, app.clock.now()).await?;
-        let row = coupon::Entity::find_by_id(redemption.coupon_id).one(&app.db).await?;
-        Ok(Json(shown(row.ok_or_else(|| Problem::plain(Code::NotFound))?)))
+        let (_, row) = coupons::redeem(&app.db, account.id, &body.0.code, app.clock.now()).await?;
+        Ok(Json(shown(row)))
     }
 }
 

@@ -229,7 +229,7 @@ impl InvoicesApi {
     }
 }
 
-fn why(reason: &str) -> Why<'_> {
+pub(super) fn why(reason: &str) -> Why<'_> {
     Why { actor: audit::OPERATOR, reason }
 }
 

@@ -3,7 +3,9 @@
 mod account;
 mod auth;
 mod classify;
+mod coupons;
 mod credit;
+mod credit_notes;
 mod detect;
 mod docs;
 mod embed;
@@ -66,8 +68,8 @@ type Apis = (
     account::AccountApi,
     limits::LimitsApi,
     (plans::PlansApi, subscription::SubscriptionApi),
-    credit::CreditApi,
-    invoices::InvoicesApi,
+    (credit::CreditApi, coupons::CouponsApi),
+    (invoices::InvoicesApi, credit_notes::CreditNotesApi),
 );
 
 fn service() -> OpenApiService<Apis, ()> {
@@ -85,8 +87,8 @@ fn service() -> OpenApiService<Apis, ()> {
         account::AccountApi,
         limits::LimitsApi,
         (plans::PlansApi, subscription::SubscriptionApi),
-        credit::CreditApi,
-        invoices::InvoicesApi,
+        (credit::CreditApi, coupons::CouponsApi),
+        (invoices::InvoicesApi, credit_notes::CreditNotesApi),
     );
     OpenApiService::new(apis, "Lensmeter", env!("CARGO_PKG_VERSION"))
 }

@@ -2,6 +2,7 @@
 //! more in 24 hours than the customer allows, and ever longer pauses after a card that was refused.
 
 use chrono::TimeDelta;
+use entity::account::Standing;
 use entity::ids::{AccountId, TopUpId};
 use entity::money::{Minor, Nanos};
 use entity::top_up::State;
@@ -14,11 +15,12 @@ use sea_orm::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::letters;
 use super::stripe::charge::{self, NewCharge};
 use super::stripe::{Stripe, StripeError, customer};
 use super::top_up::{self as top_ups, SyncTopUp};
-use crate::platform::db;
 use crate::platform::queue::{self, Failure, Job, Outcome};
+use crate::platform::{db, mail};
 
 /// After so many refusals in a row it is switched off: the customer has to look.
 const PATIENCE: i32 = 4;
@@ -128,8 +130,11 @@ pub async fn run(db: &DatabaseConnection, wall_now: Time) -> Result<usize, DbErr
     Ok(begun)
 }
 
-/// Begins a purchase if one is due: the row, and the job that charges for it.
-async fn begin(db: &DatabaseConnection, id: AccountId, wall_now: Time) -> Result<bool, DbErr> {
+/// Begins a purchase of an account if one is due: the row, and the job that charges for it.
+///
+/// # Errors
+/// When the database refuses; nothing is begun then.
+pub async fn begin(db: &DatabaseConnection, id: AccountId, wall_now: Time) -> Result<bool, DbErr> {
     let txn = db.begin().await?;
     // Lock, look again: another replica may have begun one, or the credit may have come.
     let account = account::Entity::find_by_id(id).lock(LockType::NoKeyUpdate).one(&txn).await?;
@@ -137,7 +142,7 @@ async fn begin(db: &DatabaseConnection, id: AccountId, wall_now: Time) -> Result
     let left = balance::Entity::credit_of(id).one(&txn).await?.map(|balance| balance.remaining());
     let (Some(account), Some(settings), Some(left)) = (account, settings, left) else { return Ok(false) };
     let now = account.now(wall_now);
-    if !settings.enabled || left >= settings.threshold_nanos || now < settings.next_try_at {
+    if !settings.enabled || account.standing != Standing::Active || left >= settings.threshold_nanos || now < settings.next_try_at {
         return Ok(false);
     }
     if bought_in(&txn, id, now - DAY).await?.0.saturating_add(settings.amount_minor.0) > settings.daily_cap_minor.0 {
@@ -209,7 +214,7 @@ pub(super) async fn charge(db: &DatabaseConnection, stripe: &Stripe, public_url:
             };
             charge::create(stripe, new).await
         }
-        None => return refused(db, &row, "there is no card on file", wall_now).await,
+        None => return refused(db, public_url, &row, "there is no card on file", wall_now).await,
     };
     match made {
         Ok(made) if made.paid => {
@@ -218,7 +223,7 @@ pub(super) async fn charge(db: &DatabaseConnection, stripe: &Stripe, public_url:
         }
         // Under way: the sweep asks again.
         Ok(_) => Ok(()),
-        Err(error) if error.is_final() => refused(db, &row, &error.to_string(), wall_now).await,
+        Err(error) if error.is_final() => refused(db, public_url, &row, &error.to_string(), wall_now).await,
         Err(error) => Err(error.into()),
     }
 }
@@ -234,8 +239,9 @@ async fn succeeded(db: &DatabaseConnection, account: AccountId) -> Outcome {
     Ok(())
 }
 
-/// The purchase failed: the next one is tried after an hour, two, four …, and after some none at all.
-async fn refused(db: &DatabaseConnection, row: &top_up::Model, why: &str, wall_now: Time) -> Outcome {
+/// The purchase failed: the next one is tried after an hour, two, four …, and after some none at all. The customer is told of
+/// the first refusal in a row, and of the last.
+async fn refused(db: &DatabaseConnection, public_url: &str, row: &top_up::Model, why: &str, wall_now: Time) -> Outcome {
     tracing::info!(billing.top_up = %row.id, "the automatic top-up {} was refused: {why}", row.id);
     let txn = db.begin().await?;
     let account = account::Entity::find_by_id(row.account_id).lock(LockType::NoKeyUpdate).one(&txn).await?;
@@ -248,6 +254,12 @@ async fn refused(db: &DatabaseConnection, row: &top_up::Model, why: &str, wall_n
     top_up::Entity::update(top_up::ActiveModel { id: Set(row.id), state: Set(State::Failed), ..Default::default() }).exec(&txn).await?;
     let failures = settings.failures + 1;
     let pause = TimeDelta::hours(1 << (failures - 1).clamp(0, 4));
-    wait_in(&txn, &settings, failures, account.now(wall_now) + pause).await?;
+    let next = account.now(wall_now) + pause;
+    wait_in(&txn, &settings, failures, next).await?;
+    let off = failures >= PATIENCE;
+    if let Some(owner) = top_ups::owner_in(&txn, account.id).await?.filter(|_| failures == 1 || off) {
+        let letter = letters::auto_top_up_refused(&account, &row, (next, off), public_url);
+        mail::post_in(&txn, Some(account.id), &owner.email, letter, wall_now).await?;
+    }
     Ok(txn.commit().await?)
 }

@@ -111,22 +111,27 @@ fn check(new: &NewCoupon) -> Result<(), CouponError> {
 ///
 /// # Errors
 /// When there is none of that code, it is in another currency, the account had it before, or has two others.
-pub async fn redeem(db: &DatabaseConnection, id: AccountId, code: &str, wall_now: Time) -> Result<coupon_redemption::Model, CouponError> {
+pub async fn redeem(
+    db: &DatabaseConnection,
+    id: AccountId,
+    code: &str,
+    wall_now: Time,
+) -> Result<(coupon_redemption::Model, coupon::Model), CouponError> {
     let code = code.trim().to_uppercase();
     let txn = db.begin().await?;
     // Lock the account, then count: two at once do not make three.
     let account = account::Entity::find_by_id(id).lock(LockType::NoKeyUpdate).one(&txn).await?.ok_or(CouponError::NoAccount)?;
     let found = coupon::Entity::find().filter(coupon::Column::Code.eq(&code)).one(&txn).await?;
     let coupon = found.ok_or(CouponError::Unknown(code))?;
-    if let Some(currency) = coupon.currency.filter(|currency| *currency != account.currency) {
-        return Err(CouponError::Currency { coupon: currency, account: account.currency });
+    if let Some(currency) = coupon.currency.as_ref().filter(|currency| **currency != account.currency) {
+        return Err(CouponError::Currency { coupon: currency.clone(), account: account.currency });
     }
     let now = account.now(wall_now);
-    let held = coupon_redemption::Entity::of(id).all(&txn).await?;
-    if held.iter().any(|one| one.coupon_id == coupon.id) {
+    let before = coupon_redemption::Entity::of(id).all(&txn).await?;
+    if before.iter().any(|one| one.coupon_id == coupon.id) {
         return Err(CouponError::Redeemed);
     }
-    if ready(&txn, id, now).await?.len() >= AT_ONCE {
+    if held(&txn, id, now).await?.len() >= AT_ONCE {
         return Err(CouponError::Full);
     }
     let months = coupon.months.map(|months| Months::new(months.unsigned_abs()));
@@ -139,7 +144,13 @@ pub async fn redeem(db: &DatabaseConnection, id: AccountId, code: &str, wall_now
     };
     coupon_redemption::Entity::insert(coupon_redemption::ActiveModel::from(row.clone())).exec_without_returning(&txn).await?;
     txn.commit().await?;
-    Ok(row)
+    Ok((row, coupon))
+}
+
+/// Under which name tries of an account to redeem codes are counted: codes are not for guessing.
+#[must_use]
+pub fn throttled(account: AccountId) -> String {
+    format!("coupon:{account}")
 }
 
 /// What an invoice of a period has taken off, in order: per cents before amounts, the older before the newer.
@@ -150,24 +161,31 @@ pub(super) async fn of_period(
     db: &impl ConnectionTrait,
     period: &period::Model,
 ) -> Result<Vec<(CouponRedemptionId, coupon::Model)>, DbErr> {
-    let mut found = ready(db, period.account_id, period.starts_at).await?;
+    let mut found = held(db, period.account_id, period.starts_at).await?;
     found.retain(|(redemption, _)| redemption.redeemed_at < period.ends_at);
     found.sort_by_key(|(redemption, coupon)| (coupon.percent_bp.is_none(), redemption.id));
     Ok(found.into_iter().map(|(redemption, coupon)| (redemption.id, coupon)).take(AT_ONCE).collect())
 }
 
 /// Coupons of an account that a period which starts at `from` may still have.
-async fn ready(db: &impl ConnectionTrait, account: AccountId, from: Time) -> Result<Vec<(coupon_redemption::Model, coupon::Model)>, DbErr> {
-    let mut ready = Vec::new();
+///
+/// # Errors
+/// When the database refuses.
+pub async fn held(
+    db: &impl ConnectionTrait,
+    account: AccountId,
+    from: Time,
+) -> Result<Vec<(coupon_redemption::Model, coupon::Model)>, DbErr> {
+    let mut held = Vec::new();
     for redemption in coupon_redemption::Entity::of(account).all(db).await? {
         let Some(coupon) = coupon::Entity::find_by_id(redemption.coupon_id).one(db).await? else { continue };
         let over = redemption.ends_at.is_some_and(|end| end <= from);
         let spent = coupon.duration == Duration::Once && used(db, redemption.id).await?;
         if !over && !spent {
-            ready.push((redemption, coupon));
+            held.push((redemption, coupon));
         }
     }
-    Ok(ready)
+    Ok(held)
 }
 
 /// Whether a document that was not withdrawn has it.

@@ -1,11 +1,13 @@
 //! The letters about money: what each fills into its words (`templates/mail/words/`).
 
 use entity::account::Locale;
+use entity::credit_note::{self, Settlement};
 use entity::money::{self, Minor, Nanos};
 use entity::{Time, account, invoice, top_up};
 
 use super::invoice::finalize::snapshot_of;
 use super::invoice::snapshot::Snapshot;
+use super::subscription::cycle;
 use crate::platform::mail::{Attachment, Letter, compose};
 
 /// `12.50 USD`.
@@ -18,8 +20,8 @@ fn exact(nanos: Nanos, currency: &str) -> String {
     format!("{} {}", nanos.decimal(money::exponent(currency)), currency.to_uppercase())
 }
 
-fn day(instant: Time) -> String {
-    instant.date_naive().to_string()
+fn day(instant: Time, zone: &str) -> String {
+    cycle::date(zone, instant).to_string()
 }
 
 /// The invoice as a letter: paid, or with nothing to pay, with its PDF.
@@ -30,6 +32,27 @@ pub fn invoice(invoice: &invoice::Model, pdf: Vec<u8>, public_url: &str) -> Resu
     let number = invoice.number.clone().unwrap_or_default();
     let mut letter = about(invoice, public_url, "invoice", &[])?;
     letter.attachments.push(Attachment { filename: format!("{number}.pdf"), content_type: "application/pdf", content: pdf });
+    Ok(letter)
+}
+
+/// A credit note as a letter, with its PDF.
+///
+/// # Errors
+/// When the invoice's snapshot cannot be read.
+pub fn credit_note(
+    note: &credit_note::Model,
+    invoice: &invoice::Model,
+    pdf: Vec<u8>,
+    public_url: &str,
+) -> Result<Letter, serde_json::Error> {
+    let settled = match note.settlement {
+        Settlement::None => "unpaid",
+        Settlement::Refund => "refunded",
+        Settlement::Credit => "credited",
+    };
+    let more = [("note", note.number.clone()), ("reason", note.reason.clone()), (settled, amount(note.amount_minor, &note.currency))];
+    let mut letter = about(invoice, public_url, "credit_note", &more)?;
+    letter.attachments.push(Attachment { filename: format!("{}.pdf", note.number), content_type: "application/pdf", content: pdf });
     Ok(letter)
 }
 
@@ -48,10 +71,11 @@ pub enum Next {
 /// When the invoice's snapshot cannot be read.
 pub fn payment_failed(invoice: &invoice::Model, public_url: &str, next: Next) -> Result<Letter, serde_json::Error> {
     let next = match next {
-        Next::Retry(at) => ("next", day(at)),
-        Next::Suspension(at) => ("suspension", day(at)),
+        Next::Retry(at) => ("next", at),
+        Next::Suspension(at) => ("suspension", at),
     };
-    about(invoice, public_url, "payment_failed", &[next])
+    let Snapshot { time_zone, .. } = snapshot_of(invoice)?;
+    about(invoice, public_url, "payment_failed", &[(next.0, day(next.1, &time_zone))])
 }
 
 /// The account is suspended for an invoice.
@@ -77,7 +101,7 @@ fn about(
     name: &'static str,
     more: &[(&'static str, String)],
 ) -> Result<Letter, serde_json::Error> {
-    let Snapshot { seller, locale, .. } = snapshot_of(invoice)?;
+    let Snapshot { seller, locale, time_zone, .. } = snapshot_of(invoice)?;
     let money = |minor: Minor| amount(minor, &invoice.currency);
     let some = |minor: Minor| if minor.0 == 0 { String::new() } else { money(minor) };
     let link = format!("{public_url}/app/invoices/{}", invoice.id);
@@ -85,8 +109,8 @@ fn about(
         ("buyer", invoice.buyer_name.clone()),
         ("seller", seller.name),
         ("number", invoice.number.clone().unwrap_or_default()),
-        ("from", day(invoice.period_starts_at)),
-        ("to", day(invoice.period_ends_at)),
+        ("from", day(invoice.period_starts_at, &time_zone)),
+        ("to", day(invoice.period_ends_at, &time_zone)),
         ("subtotal", money(invoice.subtotal_minor)),
         ("discount", some(invoice.discount_minor)),
         ("tax", some(invoice.tax_minor)),
@@ -104,7 +128,7 @@ pub fn receipt(account: &account::Model, top_up: &top_up::Model, public_url: &st
     let values = [
         ("buyer", account.name.clone()),
         ("amount", amount(top_up.amount_minor, &account.currency)),
-        ("date", day(top_up.paid_at.unwrap_or(top_up.created_at))),
+        ("date", day(top_up.paid_at.unwrap_or(top_up.created_at), &account.time_zone)),
         ("reference", top_up.id.to_string()),
         ("link", format!("{public_url}/app/billing")),
     ];
@@ -120,6 +144,17 @@ pub fn card_expiring(account: &account::Model, card: &str, month: &str, public_u
         ("link", format!("{public_url}/app/billing")),
     ];
     written("card_expiring", account.locale, &values)
+}
+
+/// The card was refused when credit was to buy itself; `off`: so often that it does not any more.
+pub fn auto_top_up_refused(account: &account::Model, top_up: &top_up::Model, (next, off): (Time, bool), public_url: &str) -> Letter {
+    let values = [
+        ("buyer", account.name.clone()),
+        ("amount", amount(top_up.amount_minor, &account.currency)),
+        ("next", day(next, &account.time_zone)),
+        ("link", format!("{public_url}/app/billing/credit")),
+    ];
+    written(if off { "auto_top_up_off" } else { "auto_top_up_refused" }, account.locale, &values)
 }
 
 /// The credit fell below what the customer asked to be told of.
@@ -155,7 +190,7 @@ pub fn spend(
         ("share", format!("{share} %")),
         ("spent", exact(spent, &account.currency)),
         ("amount", exact(of, &account.currency)),
-        ("to", day(period_ends_at)),
+        ("to", day(period_ends_at, &account.time_zone)),
         ("link", format!("{public_url}/app/billing/alerts")),
     ];
     let name = match measure {

@@ -9,6 +9,7 @@ pub mod coupon;
 pub mod credit;
 pub mod dunning;
 pub mod invoice;
+pub mod jobs;
 pub mod ledger;
 mod letters;
 pub mod overview;

@@ -178,7 +178,7 @@ pub(super) async fn credited(
     Ok(txn.commit().await?)
 }
 
-async fn owner_in(txn: &impl ConnectionTrait, account: AccountId) -> Result<Option<member::Model>, DbErr> {
+pub(super) async fn owner_in(txn: &impl ConnectionTrait, account: AccountId) -> Result<Option<member::Model>, DbErr> {
     member::Entity::of(account).filter(member::Column::Role.eq(member::Role::Owner)).order_by_asc(member::Column::Id).one(txn).await
 }
 

@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
-mod bench;
+mod admin;
+pub mod bench;
 pub mod demo;
 mod detect;
 mod doctor;
@@ -39,6 +40,8 @@ enum Command {
     Migrate,
     /// Compare or apply the price catalogue
     Plans(plans::Args),
+    /// Look at accounts and act on them as an operator: credit, invoices, plans
+    Admin(admin::Args),
     /// Run a model on a picture, offline, and print what it finds
     Detect(detect::Args),
     /// List or check the models
@@ -83,6 +86,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Worker => block_on(worker::run()),
         Command::Migrate => block_on(migrate::run()),
         Command::Plans(args) => block_on(plans::run(args)),
+        Command::Admin(args) => block_on(admin::run(args)),
         Command::Doctor(args) => block_on(doctor::run(args)),
     }
 }

@@ -4,14 +4,17 @@ use askama::Template;
 use chrono::TimeDelta;
 use entity::money::Minor;
 use entity::top_up::{self as top_up_row, State};
+use entity::{coupon as coupon_rows, coupon_redemption};
 use poem::web::{Data, Query};
 use poem::{IntoResponse as _, Response, handler};
 use serde::Deserialize;
 
 use super::error::PortalError;
 use super::prices::{self, PriceRow};
+use super::sums::{self, Parts, Sum};
 use super::{see, show};
 use crate::app::App;
+use crate::billing::coupon;
 use crate::billing::invoice::preview::preview;
 use crate::billing::overview::{card, overview};
 use crate::billing::top_up::{self, TopUpError};
@@ -56,13 +59,13 @@ struct BillingPage {
     prices: Vec<PriceRow>,
     card: Option<String>,
     lines: Vec<Line>,
-    subtotal: String,
-    credits: Option<String>,
+    sums: Vec<Sum>,
     total: String,
+    coupons: Vec<CouponRow>,
     top_ups: Vec<TopUpRow>,
     offered: Vec<i64>,
     symbol: String,
-    custom: String,
+    typed: Typed,
     errors: FieldErrors,
     /// The customer came back from the checkout.
     back: Back,
@@ -83,6 +86,21 @@ struct Line {
     amount: String,
 }
 
+/// What was typed into a form that was refused.
+#[derive(Default)]
+pub struct Typed {
+    /// Another amount.
+    pub custom: String,
+    /// A coupon's code.
+    pub code: String,
+}
+
+struct CouponRow {
+    code: String,
+    description: String,
+    until: Option<String>,
+}
+
 struct TopUpRow {
     at: String,
     amount: String,
@@ -93,7 +111,7 @@ struct TopUpRow {
 /// Shows the page.
 #[handler]
 pub async fn get(app: Data<&App>, me: SignedInMember, Query(asked): Query<Asked>) -> Result<Response, PortalError> {
-    Ok(page(&app, me, &asked, String::new(), FieldErrors::default()).await?.into_response())
+    Ok(page(&app, me, &asked, Typed::default(), FieldErrors::default()).await?.into_response())
 }
 
 /// Starts a checkout and sends the browser there.
@@ -102,7 +120,7 @@ pub async fn start(app: Data<&App>, me: SignedInMember, Form(fields): Form<Field
     let text = if fields.amount == "custom" { fields.custom.trim() } else { fields.amount.trim() };
     let Some(amount) = minor_of(text, me.account.exponent()) else {
         let errors = FieldErrors::one("custom", "Give an amount such as 25 or 12.50.");
-        return Ok(page(&app, me, &Asked::default(), fields.custom, errors).await?.refused());
+        return refused(&app, me, Typed { custom: fields.custom, ..Typed::default() }, errors).await;
     };
     let back = format!("{}/app/billing?checkout=", app.config.server.public_url);
     let now = me.account.now(app.clock.now());
@@ -120,10 +138,15 @@ pub async fn start(app: Data<&App>, me: SignedInMember, Form(fields): Form<Field
             "The payment provider does not answer right now. Nothing was charged; please try again.".to_owned()
         }
     };
-    Ok(page(&app, me, &Asked::default(), fields.custom, FieldErrors::one("custom", text)).await?.refused())
+    refused(&app, me, Typed { custom: fields.custom, ..Typed::default() }, FieldErrors::one("custom", text)).await
 }
 
-async fn page(app: &App, me: SignedInMember, asked: &Asked, custom: String, errors: FieldErrors) -> Result<Page<BillingPage>, PortalError> {
+/// The page with what was wrong in one of its forms.
+pub async fn refused(app: &App, me: SignedInMember, typed: Typed, errors: FieldErrors) -> Result<Response, PortalError> {
+    Ok(page(app, me, &Asked::default(), typed, errors).await?.refused())
+}
+
+async fn page(app: &App, me: SignedInMember, asked: &Asked, typed: Typed, errors: FieldErrors) -> Result<Page<BillingPage>, PortalError> {
     let SignedInMember { account, shell, .. } = me;
     let now = account.now(app.clock.now());
     let currency = account.currency.as_str();
@@ -152,14 +175,22 @@ async fn page(app: &App, me: SignedInMember, asked: &Asked, custom: String, erro
                 amount: show::minor(line.amount, currency),
             })
             .collect(),
-        subtotal: show::minor(next.subtotal, currency),
-        credits: (next.credits_applied.0 != 0).then(|| format!("−{}", show::minor(next.credits_applied, currency))),
+        sums: sums::rows(&Parts {
+            subtotal: next.subtotal,
+            discounts: &next.discounts,
+            tax: next.tax.as_ref(),
+            credits_applied: next.credits_applied,
+            carried_in: next.carried_in,
+            carried_out: next.carried_out,
+            currency,
+        }),
+        coupons: coupon::held(&app.db, account.id, now).await?.into_iter().map(coupon_row).collect(),
         total: show::minor(next.total, currency),
         back: back(asked, &top_ups, now, currency),
         top_ups: top_ups.iter().map(|top_up| row(top_up, currency)).collect(),
         offered: OFFERED.to_vec(),
         symbol: show::minor(Minor(0), currency).trim_end_matches(['0', '.']).trim().to_owned(),
-        custom,
+        typed,
         errors,
         shell,
     }))
@@ -173,6 +204,10 @@ fn back(asked: &Asked, top_ups: &[top_up_row::Model], now: entity::Time, currenc
         ("done", Some(newest)) if newest.state == State::Pending && now < newest.created_at + WAITS => Back::Waiting,
         _ => Back::No,
     }
+}
+
+fn coupon_row((redemption, coupon): (coupon_redemption::Model, coupon_rows::Model)) -> CouponRow {
+    CouponRow { code: coupon.code, description: coupon.description, until: redemption.ends_at.map(show::date) }
 }
 
 fn row(top_up: &top_up_row::Model, currency: &str) -> TopUpRow {

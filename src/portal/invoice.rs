@@ -1,8 +1,8 @@
 //! `/app/invoices/{id}`: one invoice with its lines, its PDF, and the export that anyone can re-add offline.
 
 use askama::Template;
-use entity::ids::InvoiceId;
-use entity::invoice_line;
+use entity::ids::{CreditNoteId, InvoiceId};
+use entity::{credit_note, invoice_line};
 use poem::http::header;
 use poem::web::{Data, Path};
 use poem::{Response, handler};
@@ -10,8 +10,10 @@ use poem::{Response, handler};
 use super::error::PortalError;
 use super::invoices::{Status, status};
 use super::show;
+use super::sums::{self, Parts, Sum};
 use crate::app::App;
-use crate::billing::invoice;
+use crate::billing::invoice::finalize::snapshot_of;
+use crate::billing::invoice::{self, note};
 use crate::web::page::{Page, Shell};
 use crate::web::session::SignedInMember;
 
@@ -28,10 +30,19 @@ struct InvoicePage {
     buyer_name: String,
     buyer_email: String,
     lines: Vec<Line>,
-    subtotal: String,
-    credits: Option<String>,
+    sums: Vec<Sum>,
     total: String,
+    notes: Vec<Note>,
     pay_url: Option<String>,
+}
+
+/// A credit note of the invoice.
+struct Note {
+    id: String,
+    number: String,
+    issued: String,
+    reason: String,
+    amount: String,
 }
 
 struct Line {
@@ -48,6 +59,17 @@ pub async fn get(app: Data<&App>, me: SignedInMember, Path(id): Path<String>) ->
     let (invoice, lines) = invoice::find(&app.db, me.account.id, id).await?.ok_or(PortalError::NotFound)?;
     let currency = invoice.currency.as_str();
     let status = status(&invoice);
+    let notes = note::list(&app.db, me.account.id, id).await?;
+    let snapshot = snapshot_of(&invoice).map_err(PortalError::internal)?;
+    let sums = sums::rows(&Parts {
+        subtotal: invoice.subtotal_minor,
+        discounts: &snapshot.discounts,
+        tax: snapshot.tax.as_ref(),
+        credits_applied: invoice.credits_applied_minor,
+        carried_in: invoice.carried_in_minor,
+        carried_out: invoice.carried_out_minor,
+        currency,
+    });
     Ok(Page(InvoicePage {
         shell: me.shell,
         id: invoice.id.to_string(),
@@ -58,8 +80,8 @@ pub async fn get(app: Data<&App>, me: SignedInMember, Path(id): Path<String>) ->
         buyer_name: invoice.buyer_name.clone(),
         buyer_email: invoice.buyer_email.clone(),
         lines: lines.iter().map(|line| view(line, currency)).collect(),
-        subtotal: show::minor(invoice.subtotal_minor, currency),
-        credits: (invoice.credits_applied_minor.0 != 0).then(|| format!("−{}", show::minor(invoice.credits_applied_minor, currency))),
+        sums,
+        notes: notes.into_iter().map(noted).collect(),
         total: show::minor(invoice.total_minor, currency),
         pay_url: invoice.stripe_hosted_url.clone().filter(|_| matches!(status.word, "open" | "partly paid")),
         status,
@@ -73,6 +95,24 @@ fn view(line: &invoice_line::Model, currency: &str) -> Line {
         exact: show::nanos(line.exact_nanos, currency),
         amount: show::minor(line.amount_minor, currency),
     }
+}
+
+fn noted(row: credit_note::Model) -> Note {
+    Note {
+        id: row.id.to_string(),
+        issued: show::date(row.created_at),
+        amount: format!("−{}", show::minor(row.amount_minor, &row.currency)),
+        number: row.number,
+        reason: row.reason,
+    }
+}
+
+/// The PDF of a credit note as it was sent.
+#[handler]
+pub async fn credit_note_pdf(app: Data<&App>, me: SignedInMember, Path(id): Path<String>) -> Result<Response, PortalError> {
+    let id: CreditNoteId = id.parse().map_err(|_| PortalError::NotFound)?;
+    let (number, document) = note::pdf(&app.db, me.account.id, id).await?.ok_or(PortalError::NotFound)?;
+    Ok(file("application/pdf", &format!("inline; filename=\"{number}.pdf\""), document))
 }
 
 /// The PDF as it was sent.

@@ -4,6 +4,7 @@
 mod alerts;
 mod billing;
 mod chart;
+mod coupon;
 mod credit;
 mod details;
 mod error;
@@ -23,6 +24,7 @@ mod reset;
 mod settings;
 mod show;
 mod signup;
+mod sums;
 mod theme;
 mod usage;
 mod verify;
@@ -67,11 +69,13 @@ pub fn routes(app: &App) -> impl Endpoint<Output = Response> + 'static {
         .at("/app/billing/details", get(details::get).post(details::post))
         .at("/app/billing/alerts", get(alerts::get).post(alerts::post))
         .at("/app/billing/top-up", get(to_billing).post(billing::start))
+        .at("/app/billing/coupon", get(to_billing).post(coupon::post))
         .at("/app/billing/credit", get(credit::get).post(credit::post))
         .at("/app/invoices", get(invoices::get))
         .at("/app/invoices/:id", get(invoice::get))
         .at("/app/invoices/:id/pdf", get(invoice::pdf))
         .at("/app/invoices/:id/export", get(invoice::export))
+        .at("/app/credit-notes/:id/pdf", get(invoice::credit_note_pdf))
         .at("/app/webhooks", get(webhooks::get).post(webhooks::add))
         .at("/app/webhooks/:id/test", post(webhooks::test))
         .at("/app/webhooks/:id/remove", post(webhooks::remove))
@@ -101,7 +105,7 @@ fn favicon() -> Redirect {
     Redirect::temporary(assets::asset("logo.svg"))
 }
 
-/// A refused top-up is shown at the form's own address; reloading that leads back to the page.
+/// A refused top-up or coupon is shown at the form's own address; reloading that leads back to the page.
 #[handler]
 fn to_billing() -> Redirect {
     Redirect::see_other("/app/billing")

@@ -6,7 +6,6 @@ use std::future::Future;
 
 use entity::{Time, queue_job};
 use sea_orm::{DatabaseConnection, DbErr};
-use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use crate::accounts::sign_up;
@@ -14,23 +13,17 @@ use crate::app::{App, Rooms};
 use crate::auth::session;
 use crate::billing::alert::{self, AlertsDue};
 use crate::billing::auto_top_up::{self, BuyCredit};
-use crate::billing::card::{self, CheckCard};
 use crate::billing::close::{self, CloseDue};
 use crate::billing::credit::expire::{self, ExpireCredit};
-use crate::billing::dunning::{self, Dun, DunDue, TellRestored};
-use crate::billing::invoice::act::refund::{self, RefundCreditNote};
+use crate::billing::dunning::{self, DunDue};
 use crate::billing::invoice::audit::{self as invoice_audit, AuditInvoices};
-use crate::billing::invoice::collect::{self, CollectInvoice, PushInvoice};
-use crate::billing::invoice::finalize::{self, FinalizeInvoice};
-use crate::billing::payment::{self, SyncInvoice};
+use crate::billing::jobs::{self, Means};
 use crate::billing::sweep::{self, SweepStripe};
-use crate::billing::sync::{self, SyncStripeEvent};
-use crate::billing::top_up::{self, SyncTopUp};
 use crate::inference::InferenceError;
 use crate::inference::job::{self, RunJob};
 use crate::metering::upkeep;
 use crate::platform::mail::{self, SendMail};
-use crate::platform::queue::{self, Failure, Job, Lane, Outcome};
+use crate::platform::queue::{self, Job, Lane, Outcome, payload};
 use crate::web::json::problem::Problem;
 use crate::webhooks::deliver::{self, DeliverWebhook};
 
@@ -72,21 +65,11 @@ async fn dispatch(app: &App, job: queue_job::Model) -> Outcome {
         SendMail::KIND => mail::send(db, mailer, payload(job)?, now).await,
         DeliverWebhook::KIND => deliver::deliver(db, payload(job)?, config.server.allow_private_urls, now).await,
         CloseDue::KIND => periodic(CloseDue::KIND, close::close_all_due(db, now).await.map(|_| ())),
-        FinalizeInvoice::KIND => finalize::run(db, &config.seller, url, payload(job)?, now).await,
         BuyCredit::KIND => periodic(BuyCredit::KIND, auto_top_up::run(db, now).await.map(|_| ())),
         ExpireCredit::KIND => periodic(ExpireCredit::KIND, expire::expire_all_due(db, now).await.map(|_| ())),
         AuditInvoices::KIND => periodic(AuditInvoices::KIND, invoice_audit::run(db, AUDITED_AT_ONCE, now).await.map(|_| ())),
-        RefundCreditNote::KIND => refund::run(db, stripe, payload(job)?, now).await,
-        PushInvoice::KIND => collect::push(db, stripe, payload(job)?, now).await,
-        CollectInvoice::KIND => collect::collect(db, stripe, url, payload(job)?, now).await,
         DunDue::KIND => periodic(DunDue::KIND, dunning::due(db, now).await),
-        Dun::KIND => dunning::run(db, &config.dunning, url, payload(job)?, now).await,
-        TellRestored::KIND => dunning::tell_restored(db, url, payload(job)?, now).await,
-        CheckCard::KIND => card::check(db, stripe, url, payload(job)?, now).await,
         AlertsDue::KIND => periodic(AlertsDue::KIND, alert::run(db, url, now).await),
-        SyncStripeEvent::KIND => sync::run(db, stripe, url, payload(job)?, now).await,
-        SyncInvoice::KIND => payment::sync(db, stripe, url, payload::<SyncInvoice>(job)?.invoice, now).await,
-        SyncTopUp::KIND => top_up::sync(db, stripe, url, payload::<SyncTopUp>(job)?.top_up, now).await,
         SweepStripe::KIND => periodic(SweepStripe::KIND, sweep::run(db, now).await),
         Upkeep::KIND => periodic(Upkeep::KIND, upkeep::run(db, now).await),
         SweepJobs::KIND => periodic(SweepJobs::KIND, job::sweep(&app.jobs, explain, now).await),
@@ -95,7 +78,10 @@ async fn dispatch(app: &App, job: queue_job::Model) -> Outcome {
             job::run(&app.jobs, payload(job)?, attempt, explain).await
         }
         SweepAccounts::KIND => periodic(SweepAccounts::KIND, sweep_accounts(db, now).await),
-        unknown => Err(Failure::Park(format!("no runner for jobs of kind {unknown}"))),
+        _ => {
+            let (seller, dunning) = (&config.seller, &config.dunning);
+            jobs::run(Means { db, stripe, seller, dunning, public_url: url }, job, now).await
+        }
     }
 }
 
@@ -112,8 +98,4 @@ fn periodic<E: std::fmt::Display>(kind: &str, result: Result<(), E>) -> Outcome 
         tracing::error!(queue.kind = kind, %error, "job {kind} failed and will come around again: {error}");
     }
     Ok(())
-}
-
-fn payload<J: Job + DeserializeOwned>(job: queue_job::Model) -> Result<J, Failure> {
-    serde_json::from_value(job.payload).map_err(|error| Failure::Park(format!("payload of {}: {error}", J::KIND)))
 }

@@ -12,9 +12,9 @@ use serde_json::json;
 
 use super::burn;
 use super::{NewGrant, grant_new_in, raise_in};
+use crate::billing::invoice::act::Why;
 use crate::billing::ledger::{self, Booking};
 use crate::metering::limits;
-use crate::platform::audit::{self, Act};
 
 /// Why credit was not adjusted. Nothing is changed then.
 #[derive(Debug, thiserror::Error)]
@@ -64,31 +64,27 @@ pub async fn adjust(
     db: &DatabaseConnection,
     id: AccountId,
     adjustment: Adjustment,
-    (reference, reason): (&str, &str),
+    (reference, why): (&str, Why<'_>),
     wall_now: Time,
 ) -> Result<Nanos, AdjustError> {
-    if !(1..=500).contains(&reason.trim().chars().count()) {
-        return Err(AdjustError::Reason);
-    }
+    why.check().map_err(|_| AdjustError::Reason)?;
     let txn = db.begin().await?;
     // Race: invoices and expiries of the account take from the same grants.
     let account = account::Entity::find_by_id(id).lock(LockType::NoKeyUpdate).one(&txn).await?.ok_or(AdjustError::Unknown)?;
     let (now, key) = (account.now(wall_now), format!("operator:{id}:{reference}"));
     let change = match adjustment {
         Adjustment::Give { amount, kind, priority, expires_at } => {
-            let gift = Gift { amount, kind, priority, expires_at, reason };
+            let gift = Gift { amount, kind, priority, expires_at, reason: why.reason };
             give_in(&txn, &account, gift, &key, now).await?.ok_or(AdjustError::Repeated)?;
             amount
         }
         Adjustment::Revoke { amount } => {
-            revoke_in(&txn, &account, amount, (&key, reason), now).await?;
+            revoke_in(&txn, &account, amount, (&key, why.reason), now).await?;
             Nanos(-amount.0)
         }
     };
     let detail = json!({ "amount": change.decimal(account.exponent()), "currency": account.currency, "reference": reference });
-    let subject = id.to_string();
-    let act = Act { account: Some(id), actor: audit::OPERATOR, action: "credit.adjust", subject: &subject, reason, detail };
-    audit::note_in(&txn, act, wall_now).await?;
+    why.note_in(&txn, id, ("credit.adjust", &id.to_string()), detail, wall_now).await?;
     let left = balance::Entity::credit_of(id).one(&txn).await?.ok_or(AdjustError::NoBalance)?.remaining();
     txn.commit().await?;
     Ok(left)

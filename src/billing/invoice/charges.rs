@@ -12,6 +12,7 @@ use sea_orm::{ConnectionTrait, DbErr, EntityTrait as _, Statement};
 use super::draft::DraftError;
 use super::line::Line;
 use crate::billing::proration::Share;
+use crate::billing::subscription::cycle::date;
 use crate::billing::{credit, plan, rating};
 use crate::metering::digest::Digest;
 
@@ -21,6 +22,8 @@ pub(super) struct Charges {
     pub prices: Vec<price::Model>,
     /// What of its cycle the period owes fees for.
     pub share: Share,
+    /// Where its days begin.
+    pub time_zone: String,
     pub lines: Vec<Line>,
     /// The items among the lines.
     pub items: Vec<invoice_item::Model>,
@@ -48,7 +51,7 @@ pub(super) async fn of(db: &impl ConnectionTrait, account: &account::Model, peri
         share.from = share.to;
     }
     let exponent = account.exponent();
-    let mut lines = Vec::from_iter(fee(&version, &share, exponent)?);
+    let mut lines = Vec::from_iter(fee(&version, &share, &subscription.time_zone, exponent)?);
     let mut tallies = tallies(db, period).await?;
     for price in &prices {
         lines.extend(of_price(price, tallies.remove(&price.id), &share, exponent)?);
@@ -61,11 +64,11 @@ pub(super) async fn of(db: &impl ConnectionTrait, account: &account::Model, peri
     for item in &items {
         lines.push(Line::item(item, exponent)?);
     }
-    Ok(Charges { version, prices, share, lines, items })
+    Ok(Charges { version, prices, share, time_zone: subscription.time_zone, lines, items })
 }
 
 /// The plan itself, for the period's share of its cycle.
-fn fee(version: &plan_version::Model, share: &Share, exponent: u32) -> Result<Option<Line>, DraftError> {
+fn fee(version: &plan_version::Model, share: &Share, time_zone: &str, exponent: u32) -> Result<Option<Line>, DraftError> {
     let fee = Minor(share.part(version.base_fee_minor.0)?);
     if fee.0 == 0 {
         return Ok(None);
@@ -73,7 +76,7 @@ fn fee(version: &plan_version::Model, share: &Share, exponent: u32) -> Result<Op
     let description = if share.is_whole() {
         format!("{} plan, monthly fee", version.name)
     } else {
-        format!("{} plan, fee from {} to {}", version.name, share.from.date_naive(), share.to.date_naive())
+        format!("{} plan, fee from {} to {}", version.name, date(time_zone, share.from), date(time_zone, share.to))
     };
     Ok(Some(Line::new(Kind::BaseFee, description, None, 1, fee.nanos(exponent)?, exponent)?))
 }

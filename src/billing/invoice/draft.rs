@@ -80,6 +80,7 @@ fn row(
         plan: snapshot::Plan { name: charges.version.name.clone(), version: charges.version.version },
         locale: account.locale,
         e_invoice: account.e_invoice,
+        time_zone: charges.time_zone.clone(),
         period_starts_at: period.starts_at,
         period_ends_at: period.ends_at,
         prices: charges.prices.iter().cloned().map(snapshot::Price::from).collect(),

@@ -11,6 +11,7 @@ pub mod export;
 pub mod finalize;
 pub mod item;
 pub mod line;
+pub mod note;
 pub mod preview;
 pub mod record;
 pub mod snapshot;

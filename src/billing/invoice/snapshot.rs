@@ -23,6 +23,9 @@ pub struct Snapshot {
     /// Whether the document carries its data as EN 16931 XML.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub e_invoice: bool,
+    /// Where the days of the document begin, by its name in the IANA database; UTC before documents had one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub time_zone: String,
     pub period_starts_at: Time,
     pub period_ends_at: Time,
     pub prices: Vec<Price>,

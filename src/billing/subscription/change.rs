@@ -10,8 +10,10 @@ use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _, TransactionTrait as _,
 };
+use serde_json::json;
 
 use super::start::{Terms, begin_in, end_in};
+use crate::billing::invoice::act::Why;
 use crate::billing::{close, plan};
 
 /// What a customer may do with their subscription.
@@ -30,6 +32,21 @@ pub enum Act {
     Undo,
 }
 
+impl Act {
+    /// For the audit log.
+    fn in_words(&self) -> String {
+        match self {
+            Self::ChangeNow(code) => format!("change to {code} now"),
+            Self::ChangeAtPeriodEnd(code) => format!("change to {code} when the period ends"),
+            Self::CancelAtPeriodEnd => "cancel when the period ends".into(),
+            Self::PauseNow => "pause now".into(),
+            Self::PauseAtPeriodEnd => "pause when the period ends".into(),
+            Self::Resume => "resume".into(),
+            Self::Undo => "undo what was to happen when the period ends".into(),
+        }
+    }
+}
+
 /// Why a subscription did not change. Nothing is then changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
@@ -45,6 +62,8 @@ pub enum ChangeError {
     NotPaused,
     #[error("nothing is to happen at the end of the period")]
     NothingToUndo,
+    #[error("reason: expected 1 to 500 letters")]
+    Reason,
     #[error(transparent)]
     Database(#[from] DbErr),
 }
@@ -54,6 +73,19 @@ pub enum ChangeError {
 /// # Errors
 /// See [`ChangeError`].
 pub async fn act(db: &DatabaseConnection, id: AccountId, act: &Act, wall_now: Time) -> Result<(), ChangeError> {
+    run(db, id, act, None, wall_now).await
+}
+
+/// The same by an operator, with its entry in the audit log.
+///
+/// # Errors
+/// See [`ChangeError`].
+pub async fn act_for(db: &DatabaseConnection, id: AccountId, act: &Act, why: Why<'_>, wall_now: Time) -> Result<(), ChangeError> {
+    why.check().map_err(|_| ChangeError::Reason)?;
+    run(db, id, act, Some(why), wall_now).await
+}
+
+async fn run(db: &DatabaseConnection, id: AccountId, act: &Act, why: Option<Why<'_>>, wall_now: Time) -> Result<(), ChangeError> {
     // What is due happens first: a change must not reach back over the end of a period.
     close::close_due(db, id, wall_now).await?;
     let txn = db.begin().await?;
@@ -81,6 +113,9 @@ pub async fn act(db: &DatabaseConnection, id: AccountId, act: &Act, wall_now: Ti
         (Act::Resume, None) => resume(&txn, &account, wall_now).await?,
         (Act::Resume, Some(_)) => return Err(ChangeError::NotPaused),
         (_, None) => return Err(ChangeError::NotRunning),
+    }
+    if let Some(why) = why {
+        why.note_in(&txn, id, ("subscription.change", &id.to_string()), json!({ "act": act.in_words() }), wall_now).await?;
     }
     Ok(txn.commit().await?)
 }

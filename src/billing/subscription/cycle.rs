@@ -33,6 +33,11 @@ pub fn zone(name: &str) -> Tz {
     name.parse().unwrap_or(Tz::UTC)
 }
 
+/// The day that the calendar shows at an instant in a zone by its name.
+pub fn date(zone_name: &str, instant: Time) -> NaiveDate {
+    local(zone(zone_name), instant).date()
+}
+
 fn local(zone: Tz, instant: Time) -> NaiveDateTime {
     instant.with_timezone(&zone).naive_local()
 }

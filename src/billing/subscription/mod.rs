@@ -8,7 +8,7 @@ mod start;
 mod state;
 
 pub(super) use change::to_the_microsecond;
-pub use change::{Act, ChangeError, act};
+pub use change::{Act, ChangeError, act, act_for};
 pub use migrate::migrate;
 pub use start::{StartError, start_in};
 pub(super) use start::{Terms, begin_in, end_in, open_period_in};

@@ -12,6 +12,7 @@ mod own;
 mod peer;
 mod vision;
 mod wrk;
+pub mod year;
 
 use clap::Subcommand;
 
@@ -36,6 +37,8 @@ enum Subject {
     Memory(memory::Args),
     /// Periods closed and invoiced, with few and with many events in them
     Billing(billing::Args),
+    /// A year of many accounts on simulated time: does every book agree, how long does it take, how does that grow
+    Year(year::Args),
     /// Serve the unmetered route that `metering` compares with
     #[command(hide = true)]
     Floor(floor::Args),
@@ -53,6 +56,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         Subject::Gateway(args) => gateway::run(args).await,
         Subject::Memory(args) => memory::run(args).await,
         Subject::Billing(args) => billing::run(args).await,
+        Subject::Year(args) => year::run(args).await,
         Subject::Floor(args) => floor::run(args).await,
     }
 }

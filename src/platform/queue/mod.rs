@@ -9,7 +9,7 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _};
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use runner::{Failure, Outcome, run_until, work_off};
+pub use runner::{Failure, Outcome, run_until, work_off, work_off_of};
 
 /// Which workers take a job: what customers enqueue never stands before our own work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +88,14 @@ pub async fn enqueue_ranked_in<J: Job>(
     .exec_without_returning(txn)
     .await?;
     Ok(())
+}
+
+/// What a job is about, read from its row.
+///
+/// # Errors
+/// Parked when the row holds something else.
+pub fn payload<J: Job>(job: queue_job::Model) -> Result<J, Failure> {
+    serde_json::from_value(job.payload).map_err(|error| Failure::Park(format!("payload of {}: {error}", J::KIND)))
 }
 
 /// Jobs that gave up, newest first: what an operator looks at.

@@ -86,6 +86,50 @@ where
     Ok(count)
 }
 
+/// Runs what is due now and belongs to `subjects`: ids that the keys of jobs begin with. What another worker has claimed is
+/// waited for. Returns how many jobs ran here.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn work_off_of<F, Fut>(db: &DatabaseConnection, clock: &Clock, subjects: &[String], run: F) -> Result<usize, DbErr>
+where
+    F: Fn(queue_job::Model) -> Fut,
+    Fut: Future<Output = Outcome>,
+{
+    let mut count = 0;
+    loop {
+        while let Some(job) = claim_of(db, subjects, clock.now()).await? {
+            finish(db, clock, job, &run).await;
+            count += 1;
+        }
+        // Claims of a worker that died run out, so this ends.
+        if !claimed_elsewhere(db, subjects, clock.now()).await? {
+            return Ok(count);
+        }
+        tokio::time::sleep(POLL / 4).await;
+    }
+}
+
+async fn claim_of(db: &DatabaseConnection, subjects: &[String], now: entity::Time) -> Result<Option<queue_job::Model>, DbErr> {
+    let statement = Statement::from_sql_and_values(
+        db.get_database_backend(),
+        "UPDATE queue_job SET locked_until = $2, attempts = attempts + 1
+         WHERE id = (SELECT id FROM queue_job
+                     WHERE split_part(key, ':', 1) = ANY($3) AND state = 'ready' AND run_at <= $1
+                       AND (locked_until IS NULL OR locked_until <= $1)
+                     ORDER BY rank, id LIMIT 1 FOR UPDATE SKIP LOCKED)
+         RETURNING *",
+        [now.into(), (now + CLAIM).into(), subjects.to_vec().into()],
+    );
+    db.query_one_raw(statement).await?.map(|row| queue_job::Model::from_query_result(&row, "")).transpose()
+}
+
+async fn claimed_elsewhere(db: &DatabaseConnection, subjects: &[String], now: entity::Time) -> Result<bool, DbErr> {
+    let sql = "SELECT 1 FROM queue_job WHERE split_part(key, ':', 1) = ANY($2) AND state = 'ready' AND run_at <= $1 LIMIT 1";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [now.into(), subjects.to_vec().into()]);
+    Ok(db.query_one_raw(statement).await?.is_some())
+}
+
 async fn claim(db: &DatabaseConnection, lanes: &[Lane], now: entity::Time) -> Result<Option<queue_job::Model>, DbErr> {
     let lanes: Vec<String> = lanes.iter().map(|lane| lane.as_str().to_owned()).collect();
     let statement = Statement::from_sql_and_values(

@@ -14,6 +14,7 @@ mod jobs;
 mod keys;
 mod limits;
 mod models;
+mod operator;
 mod paging;
 mod refused;
 mod subscription;

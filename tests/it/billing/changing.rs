@@ -7,12 +7,16 @@ use entity::money::Minor;
 use entity::{Time, account, invoice_line, period, subscription};
 use lensmeter::accounts::clock::{self, Advance};
 use lensmeter::billing::allowance::{AllowanceError, Allowances};
+use lensmeter::billing::jobs::Means;
+use lensmeter::billing::stripe::Stripe;
 use lensmeter::billing::subscription::{Act, ChangeError, act, consequence, state};
 use lensmeter::billing::{close, plan, reconcile};
+use lensmeter::platform::clock::Clock;
+use lensmeter::platform::config::{Dunning, Seller};
 use sea_orm::{ActiveValue::Set, ConnectionTrait as _, DatabaseConnection, EntityTrait as _, QueryOrder as _};
 
 use super::shop::{DETECT, Shop, plan_of};
-use super::{assert_balanced, open_period, seller};
+use super::{assert_balanced, open_period, plain_paper, seller};
 use crate::support::make;
 
 fn at(text: &str) -> Time {
@@ -34,6 +38,10 @@ async fn three_plans() -> Shop {
 
 fn now(code: &str) -> Act {
     Act::ChangeNow(code.into())
+}
+
+fn plain() -> Seller {
+    Seller { template: Some(plain_paper()), ..seller() }
 }
 
 async fn periods(shop: &Shop) -> Vec<period::Model> {
@@ -272,7 +280,10 @@ async fn a_year_of_the_clock_closes_every_month_in_order() {
     let shop = three_plans().await;
     act(&shop.db, shop.account.id, &Act::ChangeAtPeriodEnd("b".into()), make::start()).await.unwrap();
     let year = Advance { months: 12, ..Advance::default() };
-    let advanced = clock::advance(&shop.db, shop.account.id, year, make::start()).await.unwrap();
+    let (stripe, seller, dunning) = (Stripe::new("http://127.0.0.1:9", "sk_test_nobody"), plain(), Dunning::default());
+    let means = Means { db: &shop.db, stripe: &stripe, seller: &seller, dunning: &dunning, public_url: super::URL };
+    // Nobody answers at Stripe: the year ends all the same, and its invoices wait.
+    let advanced = clock::advance(means, &Clock::manual(make::start()), shop.account.id, year).await.unwrap();
     assert_eq!((advanced.closed, advanced.now), (12, at("2027-11-20T12:00:00Z")));
     let all = periods(&shop).await;
     assert!(all.windows(2).all(|pair| pair[0].ends_at == pair[1].starts_at));

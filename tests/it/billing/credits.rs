@@ -8,6 +8,7 @@ use entity::{account, audit_log, credit_grant, credit_movement};
 use lensmeter::billing::credit::adjust::{self, AdjustError, Adjustment};
 use lensmeter::billing::credit::expire;
 use lensmeter::billing::credit::statement::{self, What};
+use lensmeter::billing::invoice::act::Why;
 use lensmeter::billing::{close, credit, ledger};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, EntityTrait as _, PaginatorTrait as _};
 
@@ -22,7 +23,11 @@ fn day(day: u32) -> entity::Time {
 
 async fn give(db: &DatabaseConnection, account: &account::Model, dollars: i64, priority: Option<i16>, ends: Option<u32>, name: &str) {
     let give = Adjustment::Give { amount: Nanos(dollars * DOLLAR), kind: Kind::Promotional, priority, expires_at: ends.map(day) };
-    adjust::adjust(db, account.id, give, (name, name), make::start()).await.expect("given");
+    adjust::adjust(db, account.id, give, (name, why(name)), make::start()).await.expect("given");
+}
+
+fn why(reason: &str) -> Why<'_> {
+    Why { actor: "operator", reason }
 }
 
 async fn left(db: &DatabaseConnection, account: &account::Model, name: &str) -> i64 {
@@ -85,7 +90,7 @@ async fn an_operator_takes_back_only_what_is_not_spent_and_nothing_without_a_rea
     let account = make::account(&db).await;
     use_images(&db, &account, 400, make::start()).await;
     let take = |nanos| Adjustment::Revoke { amount: Nanos(nanos) };
-    let act = async |what, name: &str, reason: &str| adjust::adjust(&db, account.id, what, (name, reason), make::start()).await;
+    let act = async |what, name: &str, reason: &str| adjust::adjust(&db, account.id, what, (name, why(reason)), make::start()).await;
     // 60 of 100 cents are spent.
     assert!(matches!(act(take(400_000_001), "a", "too much").await, Err(AdjustError::TooMuch(Nanos(400_000_000)))));
     assert!(matches!(act(take(1), "a", "  ").await, Err(AdjustError::Reason)));
@@ -97,7 +102,7 @@ async fn an_operator_takes_back_only_what_is_not_spent_and_nothing_without_a_rea
     assert_eq!(act(take(100_000_000), "a", "by mistake").await.unwrap(), Nanos(300_000_000));
     assert!(matches!(act(take(100_000_000), "a", "by mistake").await, Err(AdjustError::Repeated)));
     assert_eq!(balance(&db, &account).await.remaining(), Nanos(300_000_000), "the repetition changed nothing");
-    let unknown = adjust::adjust(&db, AccountId::new(), take(1), ("b", "who"), make::start()).await;
+    let unknown = adjust::adjust(&db, AccountId::new(), take(1), ("b", why("who")), make::start()).await;
     assert!(matches!(unknown, Err(AdjustError::Unknown)));
     let entry = audit_log::Entity::of(account.id).one(&*db).await.unwrap().unwrap();
     assert_eq!(

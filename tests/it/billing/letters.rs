@@ -3,7 +3,7 @@
 use entity::account::Locale;
 use lensmeter::platform::mail::compose;
 
-const LETTERS: [&str; 12] = [
+const LETTERS: [&str; 15] = [
     "verify",
     "already_member",
     "reset",
@@ -16,9 +16,12 @@ const LETTERS: [&str; 12] = [
     "cap_near",
     "suspended",
     "restored",
+    "credit_note",
+    "auto_top_up_refused",
+    "auto_top_up_off",
 ];
 
-const VALUES: [(&str, &str); 24] = [
+const VALUES: [(&str, &str); 27] = [
     ("company", "Ada & Sons"),
     ("buyer", "Ada & Sons"),
     ("seller", "Lensmeter Example GmbH"),
@@ -43,6 +46,9 @@ const VALUES: [(&str, &str); 24] = [
     ("threshold", "1.00 USD"),
     ("share", "80 %"),
     ("spent", "20.01 USD"),
+    ("note", "LM-0A1B2C-CN-000001"),
+    ("reason", "Billed twice"),
+    ("refunded", "5.00 USD"),
 ];
 
 #[test]

@@ -6,18 +6,22 @@ mod auto_top_up;
 mod books;
 mod catalogue;
 mod changing;
+mod clock;
 mod collecting;
 mod credits;
 mod documents;
 mod dunning;
 mod golden;
 mod inbound;
+mod invariants;
+mod invoices;
 mod letters;
 mod paper;
 mod pricing;
 mod shop;
 mod simulating;
 mod topping_up;
+mod year;
 
 use entity::ids::{EventId, KeyId, PeriodId, PriceId, RequestId};
 use entity::money::Nanos;
@@ -44,6 +48,16 @@ fn seller() -> Seller {
         taxes: Vec::new(),
         template: None,
     }
+}
+
+/// A template that is set at once, for tests about many documents and not about what they look like.
+fn plain_paper() -> std::path::PathBuf {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("plain-{}", uuid::Uuid::now_v7()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    for name in ["invoice.typ", "credit_note.typ"] {
+        std::fs::write(folder.join(name), "#sys.inputs.data").expect("written");
+    }
+    folder
 }
 
 async fn open_period(db: &DatabaseConnection, account: &account::Model) -> period::Model {

@@ -1,6 +1,7 @@
 //! The portal as a browser without scripts uses it: a real server, cookies, forms and redirects.
 
 mod billing_details;
+mod coupon;
 mod journey;
 mod keys;
 mod plan;

@@ -15,6 +15,7 @@ use super::refund::{self, RefundCreditNote};
 use super::{ActError, Why, find, lock_in, standing, withdraw};
 use crate::billing::credit::{self, NewGrant};
 use crate::billing::invoice::draft::DraftError;
+use crate::billing::invoice::note::SendCreditNote;
 use crate::billing::ledger::{self, Booking};
 use crate::billing::stripe::Stripe;
 use crate::billing::{dunning, tax};
@@ -48,6 +49,7 @@ pub async fn issue(
     change_in(&txn, &invoice, &note, now).await?;
     settle_in(&txn, &account, &note, now, wall_now).await?;
     dunning::restore_in(&txn, &account, wall_now).await?;
+    queue::enqueue_in(&txn, &SendCreditNote { credit_note: note.id }, Some(note.id.to_string()), wall_now).await?;
     let subject = note.id.to_string();
     let detail = json!({ "number": note.number, "invoice": invoice.id.to_string(), "amount": amount.decimal(account.exponent()),
                          "currency": note.currency, "settlement": settlement.as_str() });
@@ -174,6 +176,68 @@ async fn settle_in(
             };
             credit::grant_new_in(txn, account, new, now).await?;
             Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use entity::ids::{AccountId, PeriodId};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn invoice(subtotal: i64, tax: i64, included: bool) -> invoice::Model {
+        let now = Time::UNIX_EPOCH;
+        invoice::Model {
+            id: InvoiceId::new(),
+            account_id: AccountId::new(),
+            period_id: PeriodId::new(),
+            number: None,
+            document_state: invoice::DocumentState::Open,
+            payment_state: PaymentState::Unpaid,
+            currency: "eur".into(),
+            buyer_name: String::new(),
+            buyer_email: String::new(),
+            subtotal_minor: Minor(subtotal),
+            credits_applied_minor: Minor(0),
+            total_minor: Minor(subtotal + if included { 0 } else { tax }),
+            discount_minor: Minor(0),
+            tax_minor: Minor(tax),
+            tax_included: included,
+            carried_in_minor: Minor(0),
+            carried_out_minor: Minor(0),
+            paid_minor: Minor(0),
+            credited_minor: Minor(0),
+            refunded_minor: Minor(0),
+            snapshot: json!({}),
+            stripe_invoice_id: None,
+            stripe_hosted_url: None,
+            period_starts_at: now,
+            period_ends_at: now,
+            created_at: now,
+            issued_at: None,
+            paid_at: None,
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1_000))]
+        #[test]
+        fn a_document_credited_in_parts_gives_back_its_tax_to_the_cent(
+            subtotal in 1i64..10_000_000, share in 0i64..=30, included in any::<bool>(), cuts in proptest::collection::vec(1i64..10_000_000, 0..6)
+        ) {
+            let mut row = invoice(subtotal, subtotal * share / 100, included);
+            let (total, mut tax) = (row.total_minor.0, 0);
+            for cut in cuts {
+                let part = Minor(cut.min(total - row.credited_minor.0));
+                let own = tax_in(&row, part).unwrap().0;
+                prop_assert!(own >= 0 && own <= part.0);
+                tax += own;
+                row.credited_minor.0 += part.0;
+            }
+            let rest = Minor(total - row.credited_minor.0);
+            prop_assert_eq!(tax + tax_in(&row, rest).unwrap().0, row.tax_minor.0);
         }
     }
 }

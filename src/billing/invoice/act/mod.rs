@@ -52,7 +52,7 @@ pub enum ActError {
 impl Why<'_> {
     /// # Errors
     /// Without a reason.
-    pub(super) fn check(&self) -> Result<(), ActError> {
+    pub(in crate::billing) fn check(&self) -> Result<(), ActError> {
         let letters = self.reason.trim().chars().count();
         if (1..=500).contains(&letters) { Ok(()) } else { Err(ActError::Reason) }
     }
@@ -61,7 +61,7 @@ impl Why<'_> {
     ///
     /// # Errors
     /// When the database refuses.
-    pub(super) async fn note_in(
+    pub(in crate::billing) async fn note_in(
         &self,
         txn: &impl ConnectionTrait,
         account: AccountId,

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::DocumentError;
 use crate::billing::invoice::snapshot::{Party, Snapshot};
+use crate::billing::subscription::cycle::date;
 use crate::billing::tax::{Category, Tax};
 
 /// The data of an invoice. `factur_x` is the XML that goes with it, or empty.
@@ -19,7 +20,9 @@ pub(super) fn data(
     factur_x: &str,
 ) -> Result<Value, DocumentError> {
     use chrono::Datelike as _;
-    let issued = invoice.issued_at.ok_or_else(|| DocumentError("it is not issued".into()))?.date_naive();
+    let issued = invoice.issued_at.ok_or_else(|| DocumentError("it is not issued".into()))?;
+    let day = |instant: Time| date(&snapshot.time_zone, instant);
+    let issued = day(issued);
     let exponent = money::exponent(&invoice.currency);
     let amount = |minor: Minor| grouped(&minor.decimal(exponent));
     let some = |minor: Minor| if minor.0 == 0 { String::new() } else { amount(minor) };
@@ -36,7 +39,7 @@ pub(super) fn data(
         "plan": snapshot.plan.name,
         "currency": invoice.currency.to_uppercase(),
         "issued": { "year": issued.year(), "month": issued.month(), "day": issued.day(), "text": issued.to_string() },
-        "period": { "from": day(invoice.period_starts_at), "to": day(invoice.period_ends_at) },
+        "period": { "from": day(invoice.period_starts_at).to_string(), "to": day(invoice.period_ends_at).to_string() },
         "lines": lines.iter().map(|row| line(row, snapshot, exponent)).collect::<Vec<_>>(),
         "subtotal": amount(invoice.subtotal_minor),
         "discounts": snapshot.discounts.iter().map(discount).collect::<Vec<_>>(),
@@ -54,7 +57,7 @@ pub(super) fn data(
 }
 
 /// In the order in which they are tried, glyph by glyph. The last is the machine's, for names in rare characters.
-fn fonts(locale: Locale) -> [&'static str; 3] {
+pub(super) fn fonts(locale: Locale) -> [&'static str; 3] {
     match locale {
         Locale::En => ["Libertinus Serif", "Lensmeter CJK", "Noto Sans CJK SC"],
         Locale::Zh => ["Lensmeter CJK", "Noto Sans CJK SC", "Libertinus Serif"],
@@ -74,20 +77,16 @@ fn line(row: &invoice_line::Model, snapshot: &Snapshot, exponent: u32) -> Value 
     })
 }
 
-fn party(party: &Party) -> Value {
+pub(super) fn party(party: &Party) -> Value {
     let place = [party.postal_code.as_str(), party.city.as_str()].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
     let lines = party.address.lines().map(str::to_owned).chain([place, party.country.clone()]).filter(|line| !line.is_empty());
     json!({ "name": party.name, "lines": lines.collect::<Vec<_>>(), "email": party.email, "tax_id": party.tax_id })
 }
 
 /// `19 %`, `8.1 %`.
-fn rate(tax: &Tax) -> String {
+pub(super) fn rate(tax: &Tax) -> String {
     let text = format!("{}.{:02}", tax.rule.basis_points / 100, tax.rule.basis_points % 100);
     format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
-}
-
-fn day(instant: Time) -> String {
-    instant.date_naive().to_string()
 }
 
 /// A line of an amount rather than of units.
@@ -136,7 +135,7 @@ fn counted(units: i64, scale: i64) -> String {
 }
 
 /// `12345.60` as `12,345.60`.
-fn grouped(decimal: &str) -> String {
+pub(super) fn grouped(decimal: &str) -> String {
     let (whole, fraction) = decimal.split_once('.').map_or((decimal, None), |(whole, fraction)| (whole, Some(fraction)));
     let (sign, digits) = whole.strip_prefix('-').map_or(("", whole), |digits| ("-", digits));
     let mut text = String::from(sign);

@@ -9,6 +9,7 @@ use entity::{Time, invoice, invoice_line};
 
 use super::DocumentError;
 use crate::billing::invoice::snapshot::{Party, Snapshot};
+use crate::billing::subscription::cycle;
 use crate::billing::tax::Category;
 
 #[derive(Template)]
@@ -107,9 +108,9 @@ fn document<'a>(
     let with_tax = base + tax;
     Document {
         number: invoice.number.as_deref().unwrap_or_default(),
-        issued: date(issued),
+        issued: date(snapshot, issued),
         // Its last day, not the one after.
-        period: (date(invoice.period_starts_at), date(invoice.period_ends_at - chrono::TimeDelta::seconds(1))),
+        period: (date(snapshot, invoice.period_starts_at), date(snapshot, invoice.period_ends_at - chrono::TimeDelta::seconds(1))),
         currency: invoice.currency.to_uppercase(),
         seller: &snapshot.seller,
         buyer: &snapshot.buyer,
@@ -188,8 +189,8 @@ fn vat(snapshot: &Snapshot, base: String, amount: String) -> Vat {
     Vat { category, rate, reason, base, amount, identified: true }
 }
 
-fn date(instant: Time) -> String {
-    instant.format("%Y%m%d").to_string()
+fn date(snapshot: &Snapshot, instant: Time) -> String {
+    cycle::date(&snapshot.time_zone, instant).format("%Y%m%d").to_string()
 }
 
 #[cfg(test)]

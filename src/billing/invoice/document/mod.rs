@@ -1,6 +1,7 @@
-//! The PDF of an invoice, set by Typst from data alone: tagged (PDF/A-3a, PDF/UA-1), and a hybrid invoice (Factur-X) where the
+//! The PDF of an invoice or a credit note, set by Typst from data alone: tagged (PDF/A-3a, PDF/UA-1), and a hybrid invoice (Factur-X) where the
 //! account asks for one. The same rows and the same template give the same bytes.
 
+mod credit_note;
 mod data;
 mod factur_x;
 mod xmp;
@@ -8,7 +9,7 @@ mod xmp;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use entity::{invoice, invoice_line};
+use entity::{credit_note as credit_notes, invoice, invoice_line};
 use typst::foundations::{Bytes, Dict, IntoValue as _, Smart};
 use typst::text::Font;
 use typst_as_lib::TypstEngine;
@@ -16,8 +17,9 @@ use typst_pdf::{PdfOptions, PdfStandard, PdfStandards};
 
 use super::finalize::snapshot_of;
 
-/// The name of the template, in the operator's folder as in ours.
-const TEMPLATE: &str = "invoice.typ";
+/// The names of the templates, in the operator's folder as in ours.
+const INVOICE: &str = "invoice.typ";
+const CREDIT_NOTE: &str = "credit_note.typ";
 /// Glyphs that the fonts of ours lack; used when the machine has it.
 const MORE_GLYPHS: &str = "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc";
 
@@ -48,10 +50,32 @@ pub async fn render(folder: Option<&Path>, invoice: &invoice::Model, lines: &[in
     let attachment = factur_x::attachment(invoice, &snapshot, lines)?;
     let number = invoice.number.clone().unwrap_or_default();
     let data = data::data(invoice, &snapshot, lines, attachment.as_deref().unwrap_or_default())?.to_string();
-    let file = folder.map(|folder| folder.join(TEMPLATE));
+    let file = folder.map(|folder| folder.join(INVOICE));
     let rendered = tokio::task::spawn_blocking(move || {
-        let pdf = set(template(file.as_deref())?, data, &number)?;
+        let pdf = set((INVOICE, template(file.as_deref())?), data, &number)?;
         Ok(if attachment.is_some() { xmp::declare(pdf)? } else { pdf })
+    });
+    rendered.await.map_err(|error| DocumentError(error.to_string()))?
+}
+
+/// Sets a credit note of an invoice, as [`render`] sets that. An operator's folder without a `credit_note.typ` has ours.
+///
+/// # Errors
+/// As [`render`].
+pub async fn render_credit_note(
+    folder: Option<&Path>,
+    note: &credit_notes::Model,
+    invoice: &invoice::Model,
+) -> Result<Vec<u8>, DocumentError> {
+    let snapshot = snapshot_of(invoice).map_err(|error| DocumentError(error.to_string()))?;
+    let (data, number) = (credit_note::data(note, invoice, &snapshot).to_string(), note.number.clone());
+    let file = folder.map(|folder| folder.join(CREDIT_NOTE)).filter(|file| file.exists());
+    let rendered = tokio::task::spawn_blocking(move || {
+        let template = match &file {
+            None => include_str!("../../../../templates/credit_note.typ").to_owned(),
+            Some(file) => read(file)?,
+        };
+        set((CREDIT_NOTE, template), data, &number)
     });
     rendered.await.map_err(|error| DocumentError(error.to_string()))?
 }
@@ -59,16 +83,20 @@ pub async fn render(folder: Option<&Path>, invoice: &invoice::Model, lines: &[in
 fn template(file: Option<&Path>) -> Result<String, DocumentError> {
     match file {
         None => Ok(include_str!("../../../../templates/invoice.typ").to_owned()),
-        Some(file) => std::fs::read_to_string(file).map_err(|error| DocumentError(format!("seller.template: {}: {error}", file.display()))),
+        Some(file) => read(file),
     }
 }
 
-fn set(template: String, data: String, number: &str) -> Result<Vec<u8>, DocumentError> {
+fn read(file: &Path) -> Result<String, DocumentError> {
+    std::fs::read_to_string(file).map_err(|error| DocumentError(format!("seller.template: {}: {error}", file.display())))
+}
+
+fn set(template: (&str, String), data: String, number: &str) -> Result<Vec<u8>, DocumentError> {
     let wrong = |problem: &dyn std::fmt::Debug| DocumentError(format!("{problem:?}"));
     let mut inputs = Dict::new();
     inputs.insert("data".into(), data.into_value());
     // Under its name, not as a file without one: Typst keeps a number for each of those, and has 65 535.
-    let engine = TypstEngine::builder().main_file((TEMPLATE, template)).fonts(FONTS.iter().cloned()).build();
+    let engine = TypstEngine::builder().main_file(template).fonts(FONTS.iter().cloned()).build();
     let document = engine.compile_with_input(inputs).output.map_err(|error| wrong(&error))?;
     let export = |standards: &[PdfStandard]| {
         let options = PdfOptions {

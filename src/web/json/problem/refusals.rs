@@ -61,6 +61,7 @@ impl From<ChangeError> for Problem {
                 let advice = Code::SubscriptionState.about().advice;
                 Self::new(Code::SubscriptionState, format!("{}. {advice}", capital(&text)))
             }
+            ChangeError::Reason => Self::field(Code::InvalidField, "reason", text.trim_start_matches("reason: ").to_owned()),
             ChangeError::Database(error) => error.into(),
         }
     }
