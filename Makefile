@@ -11,7 +11,7 @@ DEMO ?=
 help: ## This list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: ## Debian packages and libtorch
+setup: ## Debian packages, libtorch, and Stripe's own packages for the tests
 	@scripts/setup
 
 demo: setup ## The whole product on this machine, with nothing configured

@@ -11,7 +11,7 @@ use secrecy::ExposeSecret as _;
 use crate::auth::key::Keys;
 use crate::auth::throttle::Throttle;
 use crate::billing::allowance::Allowances;
-use crate::billing::stripe::Stripe;
+use crate::billing::provider::Provider as Stripe;
 use crate::inference::job::Jobs;
 use crate::inference::store::Store;
 use crate::inference::{Inference, run};

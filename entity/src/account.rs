@@ -85,6 +85,29 @@ impl Locale {
     }
 }
 
+/// How invoices are collected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+pub enum Collection {
+    /// The saved card is charged.
+    #[default]
+    #[sea_orm(string_value = "charge")]
+    Charge,
+    /// They are sent, and paid by hand or by transfer until they are due.
+    #[sea_orm(string_value = "send")]
+    Send,
+}
+
+impl Collection {
+    /// The name as stored and as shown in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Charge => "charge",
+            Self::Send => "send",
+        }
+    }
+}
+
 /// A customer company: the unit that is billed.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "account")]
@@ -115,6 +138,8 @@ pub struct Model {
     pub e_invoice: bool,
     /// What the customer expects to spend in a billing period. Nothing is refused beyond it.
     pub budget_nanos: Option<Nanos>,
+    /// How its invoices are collected.
+    pub collection: Collection,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -146,6 +171,7 @@ impl Model {
             tax_id: None,
             e_invoice: false,
             budget_nanos: None,
+            collection: Collection::Charge,
         }
     }
 

@@ -59,6 +59,7 @@ pub struct Model {
     pub credits: Nanos,
     pub debits: Nanos,
     pub held: Nanos,
+    /// Above zero: what a dispute froze.
     pub floor: Nanos,
     /// Leases of an earlier epoch are void.
     pub epoch: i64,
@@ -99,5 +100,10 @@ impl Model {
     pub fn remaining(&self) -> Nanos {
         // Both fit i64 by the row's CHECK, and so does their difference.
         Nanos(self.credits.0 - self.debits.0)
+    }
+
+    /// What of it cannot be spent, because its payment is disputed.
+    pub fn frozen(&self) -> Nanos {
+        Nanos(self.floor.0.max(0))
     }
 }

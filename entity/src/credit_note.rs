@@ -47,6 +47,9 @@ pub enum RefundState {
     /// On its way to the customer.
     #[sea_orm(string_value = "done")]
     Done,
+    /// The money came back to us: the customer is still owed it.
+    #[sea_orm(string_value = "failed")]
+    Failed,
 }
 
 impl RefundState {
@@ -56,6 +59,7 @@ impl RefundState {
             Self::None => "none",
             Self::Pending => "pending",
             Self::Done => "done",
+            Self::Failed => "failed",
         }
     }
 }
@@ -81,6 +85,10 @@ pub struct Model {
     pub stripe_refund_id: Option<String>,
     pub created_by: String,
     pub created_at: Time,
+    /// Its counterpart at Stripe.
+    pub stripe_credit_note_id: Option<String>,
+    /// Which refund it is, from 1: one that failed is followed by another.
+    pub refund_attempt: i32,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

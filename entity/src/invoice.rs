@@ -4,6 +4,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{
     Time,
+    account::Collection,
     ids::{AccountId, InvoiceId, PeriodId},
     money::Minor,
 };
@@ -110,6 +111,12 @@ pub struct Model {
     pub created_at: Time,
     pub issued_at: Option<Time>,
     pub paid_at: Option<Time>,
+    /// How it is collected; sent ones are due at `due_at`.
+    pub collection: Collection,
+    /// Of what is sent, in the account's own time.
+    pub due_at: Option<Time>,
+    /// Since when the bank waits for the customer to confirm the charge, in the account's own time.
+    pub action_needed_at: Option<Time>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

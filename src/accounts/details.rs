@@ -7,6 +7,7 @@ use entity::account::{self, Locale};
 use entity::ids::AccountId;
 use sea_orm::{ActiveValue::Set, ConnectionTrait, DbErr, EntityTrait as _};
 
+use crate::billing::buyer;
 use crate::billing::tax::vat_id::{self, VatIdError};
 
 /// Everything of it, as typed.
@@ -120,11 +121,16 @@ impl Details {
     }
 }
 
-/// Stores what was [`Details::checked`].
+/// Stores what was [`Details::checked`], in the caller's transaction; the payment provider is told of it.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn store(db: &impl ConnectionTrait, account: AccountId, details: Details) -> Result<account::Model, DbErr> {
+pub async fn store(
+    txn: &impl ConnectionTrait,
+    account: AccountId,
+    details: Details,
+    wall_now: entity::Time,
+) -> Result<account::Model, DbErr> {
     let some = |text: String| (!text.is_empty()).then_some(text);
     let change = account::ActiveModel {
         id: Set(account),
@@ -140,7 +146,9 @@ pub async fn store(db: &impl ConnectionTrait, account: AccountId, details: Detai
         e_invoice: Set(details.e_invoice),
         ..Default::default()
     };
-    account::Entity::update(change).exec(db).await
+    let account = account::Entity::update(change).exec(txn).await?;
+    buyer::changed_in(txn, &account, wall_now).await?;
+    Ok(account)
 }
 
 #[cfg(test)]

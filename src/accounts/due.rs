@@ -8,7 +8,7 @@ use entity::{Time, account, auto_top_up, credit_note, dunning, invoice, period, 
 use sea_orm::{ColumnTrait as _, ConnectionTrait as _, DatabaseConnection, DbErr, QueryFilter as _, Statement};
 
 use crate::billing::credit::expire;
-use crate::billing::dunning::Dun;
+use crate::billing::dunning::{self as steps, Dun};
 use crate::billing::jobs::{self, Means};
 use crate::billing::payment::SyncInvoice;
 use crate::billing::{alert, auto_top_up as purchases, close};
@@ -28,8 +28,10 @@ pub(super) async fn next(db: &DatabaseConnection, account: &account::Model, last
                    UNION ALL SELECT expires_at FROM credit_grant WHERE account_id = $1 AND remaining_nanos > 0
                    UNION ALL SELECT next_at FROM dunning WHERE account_id = $1
                    UNION ALL SELECT next_try_at FROM auto_top_up WHERE account_id = $1 AND enabled
+                   UNION ALL SELECT least(due_at, action_needed_at + $4 * interval '1 day') FROM invoice
+                       WHERE account_id = $1 AND document_state = 'open' AND payment_state IN ('unpaid', 'processing', 'partial')
                ) due WHERE at > $2 AND at <= $3";
-    let values = [account.id.0.into(), last.into(), until.into()];
+    let values = [account.id.0.into(), last.into(), until.into(), steps::CONFIRMATION.num_days().into()];
     let row = db.query_one_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await?;
     row.map_or(Ok(None), |row| row.try_get("", "at"))
 }
@@ -47,6 +49,7 @@ pub(super) async fn settle(means: Means<'_>, clock: &Clock, account: &account::M
         let wall = clock.now();
         closed += close::close_due(db, account.id, wall).await?;
         expire::expire_due(db, account.id, account.now(wall)).await?;
+        steps::begin_overdue(db, Some(account.id), wall).await?;
         enqueue(db, account, &mut asked, wall).await?;
         if auto_top_up::Entity::of(account.id).filter(auto_top_up::Column::Enabled.eq(true)).one(db).await?.is_some() {
             purchases::begin(db, account.id, wall).await?;

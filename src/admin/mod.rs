@@ -10,6 +10,7 @@ mod invoices;
 mod ledger;
 mod models;
 mod queue;
+mod stripe;
 
 use poem::web::{Data, Json};
 use poem::{EndpointExt as _, IntoEndpoint as _, Route, get, handler};
@@ -33,15 +34,17 @@ enum Tag {
     Queue,
     /// Credit, coupons and invoices of accounts, and what was done to them.
     Billing,
+    /// The line to the payment provider: what came, what waits, where the books differ.
+    Stripe,
     /// The books.
     Ledger,
 }
 
-type Billing = (credit::CreditApi, invoices::InvoicesApi, audit::AuditApi);
+type Billing = (credit::CreditApi, invoices::InvoicesApi, audit::AuditApi, stripe::StripeApi);
 type Apis = (accounts::AccountsApi, models::ModelsApi, queue::QueueApi, Billing, ledger::LedgerApi);
 
 fn service() -> OpenApiService<Apis, ()> {
-    let billing = (credit::CreditApi, invoices::InvoicesApi, audit::AuditApi);
+    let billing = (credit::CreditApi, invoices::InvoicesApi, audit::AuditApi, stripe::StripeApi);
     let apis = (accounts::AccountsApi, models::ModelsApi, queue::QueueApi, billing, ledger::LedgerApi);
     OpenApiService::new(apis, "Lensmeter, operator", env!("CARGO_PKG_VERSION"))
 }

@@ -201,7 +201,7 @@ impl AccountApi {
             let wrong = wrong.into_iter().next().expect("there is at least one, or it would be right");
             Problem::field(Code::InvalidField, wrong.field, wrong.expected)
         })?;
-        let account = details::store(&txn, id, details).await?;
+        let account = details::store(&txn, id, details, app.clock.now()).await?;
         txn.commit().await?;
         shown(&app, account).await.map(Json)
     }

@@ -1,6 +1,8 @@
 //! Credit that buys itself when it runs low, with the card on file. One purchase at a time per account (a unique index), never
 //! more in 24 hours than the customer allows, and ever longer pauses after a card that was refused.
 
+pub mod offer;
+
 use chrono::TimeDelta;
 use entity::account::Standing;
 use entity::ids::{AccountId, TopUpId};
@@ -16,8 +18,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::letters;
-use super::stripe::charge::{self, NewCharge};
-use super::stripe::{Stripe, StripeError, customer};
+use super::provider::{Charge, ChargeState, NewCharge, Provider, ProviderError, card, charge};
 use super::top_up::{self as top_ups, SyncTopUp};
 use crate::platform::queue::{self, Failure, Job, Outcome};
 use crate::platform::{db, mail};
@@ -117,6 +118,8 @@ pub async fn set(db: &DatabaseConnection, account: &account::Model, new: Setting
 pub async fn run(db: &DatabaseConnection, wall_now: Time) -> Result<usize, DbErr> {
     let low = "SELECT t.account_id FROM auto_top_up t JOIN balance b ON b.id = t.account_id JOIN account a ON a.id = t.account_id
                WHERE t.enabled AND a.standing = 'active' AND b.credits - b.debits < t.threshold_nanos
+                 -- Who takes money back is not charged again by itself.
+                 AND NOT EXISTS (SELECT 1 FROM dispute d WHERE d.account_id = a.id AND d.state = 'open')
                  AND t.next_try_at <= $1 + make_interval(secs => a.clock_offset_seconds)
                  AND NOT EXISTS (SELECT 1 FROM top_up u WHERE u.account_id = a.id AND u.automatic AND u.state = 'pending')";
     let mut begun = 0;
@@ -193,44 +196,62 @@ async fn wait_in(txn: &impl ConnectionTrait, settings: &auto_top_up::Model, fail
     auto_top_up::Entity::update(change).exec(txn).await.map(|_| ())
 }
 
-/// Charges for a purchase that is pending. Any number of runs charge and credit once: the key is the purchase's.
+/// Charges for a purchase that is pending. Any number of runs charge and credit once: what was asked for first is what is asked
+/// again, and once the provider's id is known it is only looked at.
 ///
 /// # Errors
-/// Retried while Stripe or the database does not answer. A card that is refused is no error of the job.
-pub(super) async fn charge(db: &DatabaseConnection, stripe: &Stripe, public_url: &str, row: top_up::Model, wall_now: Time) -> Outcome {
+/// Retried while the provider or the database does not answer. A card that is refused is no error of the job.
+pub(super) async fn charge(db: &DatabaseConnection, stripe: &Provider, public_url: &str, row: top_up::Model, wall_now: Time) -> Outcome {
     if row.state != State::Pending {
         return Ok(());
     }
     let account = account::Entity::find_by_id(row.account_id).one(db).await?.ok_or_else(|| Failure::Park("the account is gone".into()))?;
-    let made = match card_of(stripe, &account).await? {
-        Some((customer, payment_method)) => {
-            let new = NewCharge {
-                customer: &customer,
-                payment_method: &payment_method,
-                amount: row.amount_minor,
-                currency: &account.currency,
-                description: "Prepaid credit, bought automatically",
-                top_up: &row.id.to_string(),
-            };
-            charge::create(stripe, new).await
-        }
-        None => return refused(db, public_url, &row, "there is no card on file", wall_now).await,
+    let made = match &row.stripe_payment_intent_id {
+        Some(known) => charge::find(stripe, known).await.map(Some),
+        None => asked(db, stripe, &account, &row, wall_now).await,
     };
     match made {
-        Ok(made) if made.paid => {
-            top_ups::credited(db, public_url, &row, Some(made.id), wall_now).await?;
-            succeeded(db, row.account_id).await
+        Ok(Some(made)) => {
+            let change =
+                top_up::ActiveModel { id: Set(row.id), stripe_payment_intent_id: Set(Some(made.id.clone())), ..Default::default() };
+            top_up::Entity::update(change).exec(db).await?;
+            match made.state {
+                ChargeState::Paid => {
+                    top_ups::credited(db, public_url, &row, Some(made.id), wall_now).await?;
+                    succeeded(db, row.account_id).await
+                }
+                // The news or the sweep ask again.
+                ChargeState::UnderWay => Ok(()),
+                ChargeState::ActionNeeded => offer::begin(db, &row, wall_now).await,
+                ChargeState::Refused => refused(db, public_url, &row, "the bank refused it", wall_now).await,
+            }
         }
-        // Under way: the sweep asks again.
-        Ok(_) => Ok(()),
+        Ok(None) => refused(db, public_url, &row, "there is no card on file", wall_now).await,
+        Err(ProviderError::ActionNeeded { .. }) => offer::begin(db, &row, wall_now).await,
         Err(error) if error.is_final() => refused(db, public_url, &row, &error.to_string(), wall_now).await,
         Err(error) => Err(error.into()),
     }
 }
 
-async fn card_of(stripe: &Stripe, account: &account::Model) -> Result<Option<(String, String)>, StripeError> {
-    let Some(customer) = account.stripe_customer_id.clone() else { return Ok(None) };
-    Ok(customer::default_payment_method(stripe, &customer).await?.map(|method| (customer, method)))
+/// Asks for the charge. `None` without a card.
+async fn asked(
+    db: &DatabaseConnection,
+    stripe: &Provider,
+    account: &account::Model,
+    row: &top_up::Model,
+    wall_now: Time,
+) -> Result<Option<Charge>, ProviderError> {
+    let Some(customer) = account.stripe_customer_id.as_deref() else { return Ok(None) };
+    let Some(card) = card::default(stripe, customer).await? else { return Ok(None) };
+    let new = NewCharge {
+        customer,
+        payment_method: &card.id,
+        amount: row.amount_minor,
+        currency: &account.currency,
+        description: "Prepaid credit, bought automatically",
+        top_up: &row.id.to_string(),
+    };
+    charge::create(db, stripe, new, wall_now).await.map(Some)
 }
 
 async fn succeeded(db: &DatabaseConnection, account: AccountId) -> Outcome {

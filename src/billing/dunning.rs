@@ -4,8 +4,8 @@
 //! looks again, so that a payment that comes in between ends it.
 
 use chrono::TimeDelta;
-use entity::account::Standing;
-use entity::ids::InvoiceId;
+use entity::account::{Collection, Standing};
+use entity::ids::{AccountId, InvoiceId};
 use entity::invoice::PaymentState;
 use entity::{Time, account, dunning, invoice};
 use sea_orm::{
@@ -25,6 +25,8 @@ use crate::webhooks::{self, Event};
 
 /// How long the outcome of a charge may take before the charge is asked for again, under the same key.
 const PATIENCE: TimeDelta = TimeDelta::days(1);
+/// How long a customer may take to confirm a charge before it counts as failed.
+pub const CONFIRMATION: TimeDelta = TimeDelta::days(3);
 
 /// Takes the dunning of an invoice a step further.
 #[derive(Debug, Serialize, Deserialize)]
@@ -114,11 +116,12 @@ async fn set_standing_in(txn: &impl ConnectionTrait, account: &account::Model, s
     account::Entity::update(change).exec(txn).await.map(|_| ())
 }
 
-/// Enqueues a step for every invoice whose next one is due in its account's own time.
+/// Enqueues a step for every invoice whose next one is due in its account's own time, after it began with what is overdue.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn due(db: &impl ConnectionTrait, wall_now: Time) -> Result<(), DbErr> {
+pub async fn due(db: &DatabaseConnection, wall_now: Time) -> Result<(), DbErr> {
+    begin_overdue(db, None, wall_now).await?;
     let statement = Statement::from_sql_and_values(
         db.get_database_backend(),
         "SELECT d.invoice_id FROM dunning d JOIN account a ON a.id = d.account_id
@@ -130,6 +133,39 @@ pub async fn due(db: &impl ConnectionTrait, wall_now: Time) -> Result<(), DbErr>
         queue::enqueue_in(db, &Dun { invoice }, Some(invoice.to_string()), wall_now).await?;
     }
     Ok(())
+}
+
+/// Begins with what is overdue, of one account or of all: what was sent and is not paid, and charges that a customer does not
+/// confirm.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn begin_overdue(db: &DatabaseConnection, account: Option<AccountId>, wall_now: Time) -> Result<(), DbErr> {
+    let overdue = Statement::from_sql_and_values(
+        db.get_database_backend(),
+        "SELECT i.id FROM invoice i JOIN account a ON a.id = i.account_id
+         WHERE i.document_state = 'open' AND i.payment_state IN ('unpaid', 'processing', 'partial')
+           AND least(i.due_at, i.action_needed_at + $2 * interval '1 day') <= $1 + make_interval(secs => a.clock_offset_seconds)
+           AND ($3::uuid IS NULL OR i.account_id = $3)
+           AND NOT EXISTS (SELECT 1 FROM dunning d WHERE d.invoice_id = i.id) ORDER BY i.id LIMIT 1000",
+        [wall_now.into(), CONFIRMATION.num_days().into(), account.map(|account| account.0).into()],
+    );
+    for row in db.query_all_raw(overdue).await? {
+        begin(db, InvoiceId(row.try_get::<Uuid>("", "id")?), wall_now).await?;
+    }
+    Ok(())
+}
+
+/// Begins with an invoice that is overdue.
+async fn begin(db: &DatabaseConnection, id: InvoiceId, wall_now: Time) -> Result<(), DbErr> {
+    let txn = db.begin().await?;
+    // Lock, look again: it may have been paid meanwhile.
+    if let Some((account, invoice)) = lock_in(&txn, id).await?
+        && invoice.due().0 > 0
+    {
+        failed_in(&txn, &account, &invoice, None, wall_now).await?;
+    }
+    txn.commit().await
 }
 
 /// Runs [`Dun`].
@@ -171,9 +207,9 @@ async fn step_in(txn: &impl ConnectionTrait, change: dunning::ActiveModel) -> Re
     dunning::Entity::update(change).exec(txn).await.map(|_| ())
 }
 
-/// Has the card charged again. What was paid in part by transfer is not: the rest is awaited the same way.
+/// Has the card charged again. What was sent, or paid in part by transfer, is not: the rest is awaited the same way.
 async fn charge_in(txn: &impl ConnectionTrait, invoice: &invoice::Model, row: &dunning::Model, now: Time, wall_now: Time) -> Outcome {
-    if invoice.payment_state == PaymentState::Partial {
+    if invoice.payment_state == PaymentState::Partial || invoice.collection == Collection::Send {
         step_in(txn, dunning::ActiveModel { failures: Set(row.failures + 1), next_at: Set(Some(now)), ..known(row) }).await?;
         return Ok(());
     }

@@ -1,6 +1,6 @@
 //! The letters about money: what each fills into its words (`templates/mail/words/`).
 
-use entity::account::Locale;
+use entity::account::{Collection, Locale};
 use entity::credit_note::{self, Settlement};
 use entity::money::{self, Minor, Nanos};
 use entity::{Time, account, invoice, top_up};
@@ -75,7 +75,36 @@ pub fn payment_failed(invoice: &invoice::Model, public_url: &str, next: Next) ->
         Next::Suspension(at) => ("suspension", at),
     };
     let Snapshot { time_zone, .. } = snapshot_of(invoice)?;
-    about(invoice, public_url, "payment_failed", &[(next.0, day(next.1, &time_zone))])
+    // What is sent was never charged: it is overdue.
+    let name = if invoice.collection == Collection::Send { "payment_overdue" } else { "payment_failed" };
+    about(invoice, public_url, name, &[(next.0, day(next.1, &time_zone))])
+}
+
+/// The bank wants the customer to confirm the charge: where to do that.
+///
+/// # Errors
+/// When the invoice's snapshot cannot be read.
+pub fn payment_action(invoice: &invoice::Model, public_url: &str) -> Result<Letter, serde_json::Error> {
+    about(invoice, public_url, "payment_action", &[])
+}
+
+/// The invoice as a letter: to be paid by hand until it is due, with its PDF.
+///
+/// # Errors
+/// When the invoice's snapshot cannot be read.
+pub fn invoice_due(invoice: &invoice::Model, pdf: Vec<u8>, public_url: &str) -> Result<Letter, serde_json::Error> {
+    let number = invoice.number.clone().unwrap_or_default();
+    let Snapshot { time_zone, .. } = snapshot_of(invoice)?;
+    let due = [("due", invoice.due_at.map(|at| day(at, &time_zone)).unwrap_or_default())];
+    let mut letter = about(invoice, public_url, "invoice_due", &due)?;
+    letter.attachments.push(Attachment { filename: format!("{number}.pdf"), content_type: "application/pdf", content: pdf });
+    Ok(letter)
+}
+
+/// The bank wants the customer to confirm the charge of credit that buys itself: where to buy it by hand.
+pub fn top_up_action(account: &account::Model, top_up: &top_up::Model, page: &str) -> Letter {
+    let values = [("buyer", account.name.clone()), ("amount", amount(top_up.amount_minor, &account.currency)), ("link", page.to_owned())];
+    written("top_up_action", account.locale, &values)
 }
 
 /// The account is suspended for an invoice.

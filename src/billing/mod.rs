@@ -2,11 +2,13 @@
 
 pub mod alert;
 pub mod allowance;
-pub mod card;
 pub mod auto_top_up;
+pub mod buyer;
+pub mod card;
 pub mod close;
 pub mod coupon;
 pub mod credit;
+pub mod dispute;
 pub mod dunning;
 pub mod invoice;
 pub mod jobs;
@@ -16,6 +18,7 @@ pub mod overview;
 pub mod payment;
 pub mod plan;
 pub mod proration;
+pub mod provider;
 pub mod quote;
 pub mod rating;
 pub mod reconcile;
@@ -26,3 +29,4 @@ pub mod sweep;
 pub mod sync;
 pub mod tax;
 pub mod top_up;
+pub mod watch;

@@ -9,9 +9,9 @@ use entity::{Time, account, balance, period, usage_rollup};
 use sea_orm::{ColumnTrait as _, DatabaseConnection, DbErr, QueryFilter as _};
 
 use super::plan;
-use super::stripe::{Stripe, customer};
+use super::provider::{self, Card, Provider};
 
-/// How long a page waits for Stripe.
+/// How long a page waits for the provider.
 const CARD_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Plan, period, credit and spend of an account.
@@ -26,6 +26,8 @@ pub struct Overview {
     pub period: (Time, Time),
     /// Credit that is left.
     pub remaining: Nanos,
+    /// What of it cannot be spent, because its payment is disputed.
+    pub frozen: Nanos,
     pub spent_this_period: Nanos,
     pub events_this_period: i64,
     /// True until the first paid top-up: no base fee is due.
@@ -69,6 +71,7 @@ pub async fn overview(db: &DatabaseConnection, account: &account::Model) -> Resu
         base_fee: version.base_fee_minor,
         prices: prices.into_iter().map(view).collect(),
         period: (period.starts_at, period.ends_at),
+        frozen: balance.as_ref().map(balance::Model::frozen).unwrap_or_default(),
         remaining: balance.map(|balance| balance.remaining()).unwrap_or_default(),
         spent_this_period: spent,
         events_this_period: rollups.iter().map(|row| row.events).sum(),
@@ -76,12 +79,12 @@ pub async fn overview(db: &DatabaseConnection, account: &account::Model) -> Resu
     }))
 }
 
-/// The card that invoices are charged to, as `visa •••• 4242`. Asked of Stripe, which keeps it; a page is shown without it
-/// rather than late or not at all.
-pub async fn card(stripe: &Stripe, account: &account::Model) -> Option<String> {
+/// The card that invoices are charged to. Asked of the provider, which keeps it; a page is shown without it rather than late or
+/// not at all.
+pub async fn card(stripe: &Provider, account: &account::Model) -> Option<Card> {
     let customer = account.stripe_customer_id.as_deref()?;
-    match tokio::time::timeout(CARD_PATIENCE, customer::card(stripe, customer)).await {
-        Ok(Ok(card)) => card.map(|card| card.to_string()),
+    match tokio::time::timeout(CARD_PATIENCE, provider::card::default(stripe, customer)).await {
+        Ok(Ok(card)) => card,
         Ok(Err(error)) => {
             tracing::warn!(%error, "the saved card could not be read: {error}");
             None

@@ -34,6 +34,8 @@ impl Job for SweepStripe {
 pub async fn run(db: &DatabaseConnection, wall_now: Time) -> Result<(), DbErr> {
     let invoices = "SELECT id FROM invoice WHERE document_state = 'open' AND payment_state IN ('unpaid', 'processing')
                       AND stripe_invoice_id IS NOT NULL AND id < uuid_floor($1) AND id >= uuid_floor($2)
+                      -- What a dispute took back is paid there for ever.
+                      AND NOT EXISTS (SELECT 1 FROM dispute WHERE invoice_id = invoice.id AND state = 'lost')
                     ORDER BY random() LIMIT 50";
     for id in ids(db, invoices, wall_now, TimeDelta::days(365)).await? {
         queue::enqueue_in(db, &SyncInvoice { invoice: InvoiceId(id) }, Some(id.to_string()), wall_now).await?;

@@ -1,5 +1,6 @@
-//! Buying credit through Stripe's checkout. Credit comes when Stripe says the session is paid, and once.
+//! Buying credit through the provider's checkout. Credit comes when the provider says the page is paid, and once.
 
+use chrono::TimeDelta;
 use entity::ids::{AccountId, TopUpId};
 use entity::money::Minor;
 use entity::top_up::State;
@@ -11,9 +12,7 @@ use sea_orm::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::stripe::checkout::{self, NewSession, Session};
-use super::stripe::customer::{self, CustomerError};
-use super::stripe::{Stripe, StripeError};
+use super::provider::{NewSession, Provider, ProviderError, Session, card, checkout, customer};
 use super::{auto_top_up, credit, letters};
 use crate::platform::mail;
 use crate::platform::queue::{Failure, Job, Outcome};
@@ -30,16 +29,16 @@ pub enum TopUpError {
     #[error("choose an amount from {} to {}", min.0, max.0)]
     Amount { min: Minor, max: Minor },
     #[error(transparent)]
-    Stripe(#[from] StripeError),
+    Provider(ProviderError),
     #[error(transparent)]
     Database(#[from] DbErr),
 }
 
-impl From<CustomerError> for TopUpError {
-    fn from(error: CustomerError) -> Self {
+impl From<ProviderError> for TopUpError {
+    fn from(error: ProviderError) -> Self {
         match error {
-            CustomerError::Stripe(error) => Self::Stripe(error),
-            CustomerError::Database(error) => Self::Database(error),
+            ProviderError::Database(error) => Self::Database(error),
+            other => Self::Provider(other),
         }
     }
 }
@@ -61,7 +60,7 @@ impl Job for SyncTopUp {
 /// When the amount is out of bounds, or Stripe or the database refuses. A row that never got its page is expired by the sweep.
 pub async fn start(
     db: &DatabaseConnection,
-    stripe: &Stripe,
+    stripe: &Provider,
     account: &account::Model,
     email: &str,
     amount: Minor,
@@ -72,40 +71,71 @@ pub async fn start(
         return Err(TopUpError::Amount { min: MINIMUM, max: MAXIMUM });
     }
     // The row first: what comes back from Stripe always finds what it is about.
-    let id = TopUpId::new();
-    let pending = top_up::ActiveModel {
-        id: Set(id),
-        account_id: Set(account.id),
-        amount_minor: Set(amount),
-        state: Set(State::Pending),
-        stripe_session_id: Set(None),
-        checkout_url: Set(None),
-        stripe_payment_intent_id: Set(None),
-        created_at: Set(now),
-        paid_at: Set(None),
-        automatic: Set(false),
+    let row = top_up::Model {
+        id: TopUpId::new(),
+        account_id: account.id,
+        amount_minor: amount,
+        state: State::Pending,
+        stripe_session_id: None,
+        checkout_url: None,
+        stripe_payment_intent_id: None,
+        created_at: now,
+        paid_at: None,
+        automatic: false,
     };
-    top_up::Entity::insert(pending).exec_without_returning(db).await?;
-    let customer = customer::ensure(db, stripe, account, email).await?;
-    let new = NewSession {
-        customer: &customer,
-        top_up: &id.to_string(),
-        amount,
-        currency: &account.currency,
-        description: "Prepaid credit",
-        success_url,
-        cancel_url,
-    };
-    let session = checkout::create(stripe, new).await?;
-    let url = session.url.ok_or_else(|| StripeError::Decode("a checkout session without a url".into()))?;
+    top_up::Entity::insert(top_up::ActiveModel::from(row.clone())).exec_without_returning(db).await?;
+    // The account's own time may be ahead of that in which keys live.
+    let wall_now = now - TimeDelta::seconds(account.clock_offset_seconds);
+    let customer = customer::ensure(db, stripe, account, email, wall_now).await?;
+    let links = Links { success: success_url.to_owned(), cancel: cancel_url.to_owned() };
+    let (session, url) = page_for(db, stripe, account, &customer, &row, &links, wall_now).await?;
     let change = top_up::ActiveModel {
-        id: Set(id),
-        stripe_session_id: Set(Some(session.id)),
+        id: Set(row.id),
+        stripe_session_id: Set(Some(session)),
         checkout_url: Set(Some(url.clone())),
         ..Default::default()
     };
     top_up::Entity::update(change).exec(db).await?;
     Ok(url)
+}
+
+/// Where a payment page leads back to.
+#[derive(Debug)]
+pub(super) struct Links {
+    pub success: String,
+    pub cancel: String,
+}
+
+impl Links {
+    /// The billing page of an installation.
+    pub(super) fn of(public_url: &str) -> Self {
+        let back = format!("{public_url}/app/billing?checkout=");
+        Self { success: format!("{back}done"), cancel: format!("{back}left") }
+    }
+}
+
+/// The payment page of a top-up, made once: the provider's id of it, and its address.
+pub(super) async fn page_for(
+    db: &DatabaseConnection,
+    stripe: &Provider,
+    account: &account::Model,
+    customer: &str,
+    row: &top_up::Model,
+    links: &Links,
+    wall_now: Time,
+) -> Result<(String, String), ProviderError> {
+    let new = NewSession {
+        customer,
+        top_up: &row.id.to_string(),
+        amount: row.amount_minor,
+        currency: &account.currency,
+        description: "Prepaid credit",
+        success_url: &links.success,
+        cancel_url: &links.cancel,
+    };
+    let session = checkout::create(db, stripe, new, wall_now).await?;
+    let url = session.url.ok_or_else(|| ProviderError::Decode("a checkout page without an address".into()))?;
+    Ok((session.id, url))
 }
 
 /// The top-ups of an account, newest first.
@@ -120,7 +150,7 @@ pub async fn list(db: &impl ConnectionTrait, account: AccountId) -> Result<Vec<t
 ///
 /// # Errors
 /// Retried while Stripe or the database does not answer; parked when the session is about something else.
-pub async fn sync(db: &DatabaseConnection, stripe: &Stripe, public_url: &str, id: TopUpId, wall_now: Time) -> Outcome {
+pub async fn sync(db: &DatabaseConnection, stripe: &Provider, public_url: &str, id: TopUpId, wall_now: Time) -> Outcome {
     let Some(row) = top_up::Entity::find_by_id(id).one(db).await? else { return Err(Failure::Park(format!("top-up {id} is gone"))) };
     if row.automatic {
         return auto_top_up::charge(db, stripe, public_url, row, wall_now).await;
@@ -134,10 +164,12 @@ pub async fn sync(db: &DatabaseConnection, stripe: &Stripe, public_url: &str, id
             return Err(Failure::Park(format!("top-up {}: session {} is about something else", row.id, session.id)));
         }
         credited(db, public_url, &row, session.payment_intent.clone(), wall_now).await?;
-        return save_card(stripe, &session).await;
+        return save_card(db, stripe, &session, wall_now).await;
     }
-    if session.expired {
-        expire(db, id).await?;
+    // A wallet that was told to pay may say days later that it did not.
+    if session.expired || session.failed {
+        let state = if session.expired { State::Expired } else { State::Failed };
+        close(db, id, state).await?;
     }
     Ok(())
 }
@@ -182,19 +214,22 @@ pub(super) async fn owner_in(txn: &impl ConnectionTrait, account: AccountId) -> 
     member::Entity::of(account).filter(member::Column::Role.eq(member::Role::Owner)).order_by_asc(member::Column::Id).one(txn).await
 }
 
-/// The card that was used is the one for invoices. After the credit: a card that cannot be saved must not hold that back.
-async fn save_card(stripe: &Stripe, session: &Session) -> Outcome {
-    if let (Some(customer), Some(method), Some(payment)) = (&session.customer, &session.payment_method, &session.payment_intent) {
-        customer::set_default_payment_method(stripe, customer, method, payment).await?;
+/// The card that was used is the one for invoices; a wallet is not, as it cannot be charged again. After the credit: a card that
+/// cannot be saved must not hold that back.
+async fn save_card(db: &DatabaseConnection, stripe: &Provider, session: &Session, wall_now: Time) -> Outcome {
+    if let (Some(customer), Some(method), Some(payment), true) =
+        (&session.customer, &session.payment_method, &session.payment_intent, session.reusable)
+    {
+        card::make_default_once(db, stripe, (customer, method), payment, wall_now).await?;
     }
     Ok(())
 }
 
 /// Only from pending: a payment may have come in between.
-async fn expire(db: &DatabaseConnection, id: TopUpId) -> Result<(), DbErr> {
+async fn close(db: &DatabaseConnection, id: TopUpId, state: State) -> Result<(), DbErr> {
     use sea_orm::sea_query::Expr;
     top_up::Entity::update_many()
-        .col_expr(top_up::Column::State, Expr::value(State::Expired.as_str()))
+        .col_expr(top_up::Column::State, Expr::value(state.as_str()))
         .filter(top_up::Column::Id.eq(id))
         .filter(top_up::Column::State.eq(State::Pending))
         .exec(db)

@@ -6,8 +6,8 @@ use poem::{Body, Request, handler};
 use sea_orm::{DbErr, TransactionTrait as _};
 
 use crate::app::App;
-use crate::billing::stripe::event::{self, Notice};
-use crate::billing::sync;
+use crate::billing::provider::event::{self, Notice, SignatureError};
+use crate::billing::{sync, watch};
 
 /// Stripe's largest events are some hundred kilobytes.
 const LIMIT: usize = 1 << 20;
@@ -21,12 +21,25 @@ pub async fn receive(request: &Request, body: Body, app: Data<&App>) -> StatusCo
     let now = app.clock.now();
     if let Err(error) = event::verify(header, &body, &app.config.stripe.webhook_secrets, now) {
         tracing::warn!(%error, "a Stripe webhook was refused: {error}");
+        // Whoever sends anything at all here does not reach the database; who signs like Stripe does, once a minute.
+        if error != SignatureError::Malformed
+            && let Err(error) = watch::refused(&app.db, &error.to_string(), now).await
+        {
+            tracing::error!(%error, "that a Stripe webhook was refused could not be noted");
+        }
         return StatusCode::BAD_REQUEST;
     }
-    let (Ok(notice), Ok(payload)) = (Notice::parse(&body), serde_json::from_slice(&body)) else { return StatusCode::BAD_REQUEST };
-    // Signed by Stripe, but about the other of the two worlds: acknowledged, or it would be sent for days.
-    if notice.livemode != app.config.stripe.is_live() {
-        tracing::warn!(stripe.event = notice.event_id, "a Stripe event of the other mode was ignored");
+    let (Ok(notice), Ok(mut payload)) = (Notice::parse(&body), serde_json::from_slice(&body)) else { return StatusCode::BAD_REQUEST };
+    // PostgreSQL has no NUL in its texts; refused for that, the event would be sent for days.
+    if body.windows(6).any(|bytes| bytes == b"\\u0000") {
+        payload = serde_json::json!({ "id": notice.event_id, "type": notice.kind });
+    }
+    // Signed by Stripe, but about the other of the two worlds, or of an account that is connected to ours: acknowledged, or it
+    // would be sent for days.
+    let live = app.config.stripe.is_live();
+    if notice.livemode != live || notice.foreign {
+        let whose = if notice.foreign { "another account" } else { "the other mode" };
+        tracing::warn!(stripe.event = notice.event_id, stripe.live = live, "a Stripe event of {whose} was ignored");
         return StatusCode::OK;
     }
     match store(&app, &notice, payload, now).await {
@@ -40,6 +53,7 @@ pub async fn receive(request: &Request, body: Body, app: Data<&App>) -> StatusCo
 
 async fn store(app: &App, notice: &Notice, payload: serde_json::Value, now: entity::Time) -> Result<(), DbErr> {
     let txn = app.db.begin().await?;
+    watch::accepted_in(&txn, now).await?;
     if !sync::receive_in(&txn, notice, payload, now).await? {
         tracing::debug!(stripe.event = notice.event_id, "a Stripe event came again");
     }

@@ -5,6 +5,8 @@ use entity::{Time, audit_log};
 use sea_orm::{ActiveValue::Set, ConnectionTrait, DbErr, EntityTrait as _};
 use serde_json::Value;
 
+/// Who acts when the payment provider tells of something.
+pub const PROVIDER: &str = "provider";
 /// Who acts on behalf of the installation.
 pub const OPERATOR: &str = "operator";
 

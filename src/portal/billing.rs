@@ -2,6 +2,7 @@
 
 use askama::Template;
 use chrono::TimeDelta;
+use entity::dispute::State as DisputeState;
 use entity::money::Minor;
 use entity::top_up::{self as top_up_row, State};
 use entity::{coupon as coupon_rows, coupon_redemption};
@@ -14,10 +15,10 @@ use super::prices::{self, PriceRow};
 use super::sums::{self, Parts, Sum};
 use super::{see, show};
 use crate::app::App;
-use crate::billing::coupon;
 use crate::billing::invoice::preview::preview;
 use crate::billing::overview::{card, overview};
 use crate::billing::top_up::{self, TopUpError};
+use crate::billing::{coupon, dispute};
 use crate::web::form::{FieldErrors, Form};
 use crate::web::page::{Page, Shell};
 use crate::web::session::SignedInMember;
@@ -49,6 +50,8 @@ struct BillingPage {
     shell: Shell,
     remaining: String,
     is_empty: bool,
+    /// What a dispute froze.
+    frozen: Option<String>,
     trial: bool,
     spent: String,
     calls: String,
@@ -153,9 +156,11 @@ async fn page(app: &App, me: SignedInMember, asked: &Asked, typed: Typed, errors
     let state = overview(&app.db, &account).await?.ok_or_else(PortalError::unsubscribed)?;
     let next = preview(&app.db, &account, &app.config.seller).await?.ok_or_else(PortalError::unsubscribed)?;
     let top_ups = top_up::list(&app.db, account.id).await?;
+    let disputes = dispute::list(&app.db, account.id).await?;
     Ok(Page(BillingPage {
         remaining: show::nanos(state.remaining, currency),
-        is_empty: state.remaining.0 <= 0,
+        is_empty: state.remaining.0 <= state.frozen.0,
+        frozen: (state.frozen.0 > 0).then(|| show::nanos(state.frozen, currency)),
         trial: state.trial,
         spent: show::nanos(state.spent_this_period, currency),
         calls: show::calls(state.events_this_period),
@@ -164,7 +169,7 @@ async fn page(app: &App, me: SignedInMember, asked: &Asked, typed: Typed, errors
         plan_description: state.plan_description,
         base_fee: show::minor(state.base_fee, currency),
         prices: state.prices.iter().flat_map(|price| prices::rows(&price.description, price.meter, &price.rate, currency)).collect(),
-        card: card(&app.stripe, &account).await,
+        card: card(&app.stripe, &account).await.map(|card| card.to_string()),
         lines: next
             .lines
             .iter()
@@ -187,7 +192,7 @@ async fn page(app: &App, me: SignedInMember, asked: &Asked, typed: Typed, errors
         coupons: coupon::held(&app.db, account.id, now).await?.into_iter().map(coupon_row).collect(),
         total: show::minor(next.total, currency),
         back: back(asked, &top_ups, now, currency),
-        top_ups: top_ups.iter().map(|top_up| row(top_up, currency)).collect(),
+        top_ups: top_ups.iter().map(|top_up| row(top_up, &disputes, currency)).collect(),
         offered: OFFERED.to_vec(),
         symbol: show::minor(Minor(0), currency).trim_end_matches(['0', '.']).trim().to_owned(),
         typed,
@@ -210,8 +215,11 @@ fn coupon_row((redemption, coupon): (coupon_redemption::Model, coupon_rows::Mode
     CouponRow { code: coupon.code, description: coupon.description, until: redemption.ends_at.map(show::date) }
 }
 
-fn row(top_up: &top_up_row::Model, currency: &str) -> TopUpRow {
+fn row(top_up: &top_up_row::Model, disputes: &[entity::dispute::Model], currency: &str) -> TopUpRow {
+    let dispute = disputes.iter().find(|dispute| dispute.top_up_id == Some(top_up.id)).map(|dispute| dispute.state);
     let (word, kind) = match top_up.state {
+        State::Paid if dispute == Some(DisputeState::Open) => ("disputed", "warn"),
+        State::Paid if dispute == Some(DisputeState::Lost) => ("taken back", "bad"),
         State::Pending => ("pending", "warn"),
         State::Paid => ("paid", "good"),
         State::Expired => ("expired", ""),

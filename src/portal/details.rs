@@ -4,6 +4,7 @@ use askama::Template;
 use entity::account::Locale;
 use poem::web::Data;
 use poem::{IntoResponse as _, Response, handler};
+use sea_orm::TransactionTrait as _;
 use serde::Deserialize;
 
 use super::error::PortalError;
@@ -90,7 +91,9 @@ pub async fn post(app: Data<&App>, me: SignedInMember, Form(fields): Form<Fields
     };
     match typed.clone().checked() {
         Ok(details) => {
-            details::store(&app.db, me.account.id, details).await?;
+            let txn = app.db.begin().await?;
+            details::store(&txn, me.account.id, details, app.clock.now()).await?;
+            txn.commit().await?;
             Ok(see_with(&app, "/app/billing/details", "details_saved"))
         }
         Err(wrong) => {

@@ -1,6 +1,7 @@
 //! `/app/invoices/{id}`: one invoice with its lines, its PDF, and the export that anyone can re-add offline.
 
 use askama::Template;
+use entity::dispute::State;
 use entity::ids::{CreditNoteId, InvoiceId};
 use entity::{credit_note, invoice_line};
 use poem::http::header;
@@ -12,6 +13,7 @@ use super::invoices::{Status, status};
 use super::show;
 use super::sums::{self, Parts, Sum};
 use crate::app::App;
+use crate::billing::dispute;
 use crate::billing::invoice::finalize::snapshot_of;
 use crate::billing::invoice::{self, note};
 use crate::web::page::{Page, Shell};
@@ -34,6 +36,9 @@ struct InvoicePage {
     total: String,
     notes: Vec<Note>,
     pay_url: Option<String>,
+    /// The bank wants the customer to confirm the charge.
+    to_confirm: bool,
+    dispute: Option<State>,
 }
 
 /// A credit note of the invoice.
@@ -70,8 +75,11 @@ pub async fn get(app: Data<&App>, me: SignedInMember, Path(id): Path<String>) ->
         carried_out: invoice.carried_out_minor,
         currency,
     });
+    let dispute = dispute::newest(&app.db, me.account.id, id).await?;
     Ok(Page(InvoicePage {
         shell: me.shell,
+        to_confirm: invoice.action_needed_at.is_some() && invoice.due().0 > 0,
+        dispute: dispute.map(|dispute| dispute.state),
         id: invoice.id.to_string(),
         number: invoice.number.clone().unwrap_or_default(),
         issued: invoice.issued_at.map(show::date).unwrap_or_default(),

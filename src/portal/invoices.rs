@@ -44,6 +44,7 @@ pub fn status(invoice: &Model) -> Status {
         (DocumentState::Open, PaymentState::Processing) => ("processing", "warn"),
         (DocumentState::Open, PaymentState::Partial) => ("partly paid", "warn"),
         (DocumentState::Open, PaymentState::Refunded) => ("refunded", ""),
+        (DocumentState::Open, PaymentState::Unpaid) if invoice.action_needed_at.is_some() => ("to be confirmed", "warn"),
         (DocumentState::Open, PaymentState::Unpaid) => ("open", "warn"),
     };
     Status { word, kind }

@@ -3,6 +3,7 @@
 
 mod alerts;
 mod billing;
+mod cards;
 mod chart;
 mod coupon;
 mod credit;
@@ -68,6 +69,10 @@ pub fn routes(app: &App) -> impl Endpoint<Output = Response> + 'static {
         .at("/app/billing/plan", get(plan::get).post(plan::post))
         .at("/app/billing/details", get(details::get).post(details::post))
         .at("/app/billing/alerts", get(alerts::get).post(alerts::post))
+        .at("/app/billing/cards", get(cards::get).post(cards::add))
+        .at("/app/billing/cards/:id/default", post(cards::make_default))
+        .at("/app/billing/cards/:id/remove", post(cards::remove))
+        .at("/app/billing/portal", post(cards::portal))
         .at("/app/billing/top-up", get(to_billing).post(billing::start))
         .at("/app/billing/coupon", get(to_billing).post(coupon::post))
         .at("/app/billing/credit", get(credit::get).post(credit::post))

@@ -22,6 +22,17 @@ pub enum Challenge {
     Always,
 }
 
+/// What becomes of its refunds, after the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Later {
+    /// They are told as they are.
+    Nothing,
+    /// They begin pending, and succeed.
+    Succeeds,
+    /// They are told as succeeded, and fail.
+    Fails,
+}
+
 /// One test card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TestCard {
@@ -39,6 +50,10 @@ pub struct TestCard {
     pub on_attach: Option<Decline>,
     /// Why charging it fails.
     pub on_charge: Option<Decline>,
+    /// Whether its owner disputes what it pays, as fraud.
+    pub disputes: bool,
+    /// What becomes of its refunds.
+    pub refund: Later,
 }
 
 const fn decline(code: &'static str, decline_code: &'static str, message: &'static str) -> Option<Decline> {
@@ -55,7 +70,17 @@ const PROCESSING: Option<Decline> =
     decline("processing_error", "processing_error", "An error occurred while processing your card. Try again in a little bit.");
 
 const fn card(number: &'static str, brand: &'static str, alias: &'static str, about: &'static str) -> TestCard {
-    TestCard { number, brand, alias, about, challenge: Challenge::None, on_attach: None, on_charge: None }
+    TestCard {
+        number,
+        brand,
+        alias,
+        about,
+        challenge: Challenge::None,
+        on_attach: None,
+        on_charge: None,
+        disputes: false,
+        refund: Later::Nothing,
+    }
 }
 
 /// A card that cannot be saved and cannot be charged.
@@ -89,6 +114,9 @@ pub const CARDS: &[TestCard] = &[
         on_charge: FUNDS,
         ..card("4000008260003178", "visa", "pm_card_authenticationRequiredChargeDeclinedInsufficientFunds", "3-D Secure, then declines")
     },
+    TestCard { disputes: true, ..card("4000000000000259", "visa", "pm_card_createDispute", "pays, then is disputed as fraud") },
+    TestCard { refund: Later::Succeeds, ..card("4000000000007726", "visa", "pm_card_pendingRefund", "pays; refunds begin pending") },
+    TestCard { refund: Later::Fails, ..card("4000000000005126", "visa", "pm_card_refundFail", "pays; refunds fail later") },
 ];
 
 /// The test card with this number (digits only).

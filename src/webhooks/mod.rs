@@ -19,6 +19,12 @@ pub enum Event {
     InvoicePaid,
     /// The payment of an invoice failed.
     InvoicePaymentFailed,
+    /// The bank wants the customer to confirm the payment of an invoice.
+    InvoiceActionRequired,
+    /// The bank took a payment back until it is decided whose it is.
+    DisputeOpened,
+    /// It is decided.
+    DisputeClosed,
     /// Calls are refused until an invoice is paid.
     AccountSuspended,
     /// It is paid; calls are answered again.
@@ -42,6 +48,9 @@ impl Event {
             Self::TopUpPaid => "top_up.paid",
             Self::InvoicePaid => "invoice.paid",
             Self::InvoicePaymentFailed => "invoice.payment_failed",
+            Self::InvoiceActionRequired => "invoice.payment_action_required",
+            Self::DisputeOpened => "dispute.opened",
+            Self::DisputeClosed => "dispute.closed",
             Self::AccountSuspended => "account.suspended",
             Self::AccountRestored => "account.restored",
             Self::AlertCrossed => "alert.crossed",

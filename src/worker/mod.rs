@@ -19,6 +19,8 @@ use crate::billing::dunning::{self, DunDue};
 use crate::billing::invoice::audit::{self as invoice_audit, AuditInvoices};
 use crate::billing::jobs::{self, Means};
 use crate::billing::sweep::{self, SweepStripe};
+use crate::billing::watch::compare::{self, CompareBooks};
+use crate::billing::watch::poll::{self, PollEvents};
 use crate::inference::InferenceError;
 use crate::inference::job::{self, RunJob};
 use crate::metering::upkeep;
@@ -68,6 +70,8 @@ async fn dispatch(app: &App, job: queue_job::Model) -> Outcome {
         BuyCredit::KIND => periodic(BuyCredit::KIND, auto_top_up::run(db, now).await.map(|_| ())),
         ExpireCredit::KIND => periodic(ExpireCredit::KIND, expire::expire_all_due(db, now).await.map(|_| ())),
         AuditInvoices::KIND => periodic(AuditInvoices::KIND, invoice_audit::run(db, AUDITED_AT_ONCE, now).await.map(|_| ())),
+        PollEvents::KIND => periodic(PollEvents::KIND, poll::run(db, stripe, config.stripe.is_live(), now).await.map(|_| ())),
+        CompareBooks::KIND => periodic(CompareBooks::KIND, compare::run(db, stripe, url, now).await.map(|_| ())),
         DunDue::KIND => periodic(DunDue::KIND, dunning::due(db, now).await),
         AlertsDue::KIND => periodic(AlertsDue::KIND, alert::run(db, url, now).await),
         SweepStripe::KIND => periodic(SweepStripe::KIND, sweep::run(db, now).await),

@@ -14,6 +14,8 @@ use crate::billing::credit::expire::ExpireCredit;
 use crate::billing::dunning::DunDue;
 use crate::billing::invoice::audit::AuditInvoices;
 use crate::billing::sweep::SweepStripe;
+use crate::billing::watch::compare::CompareBooks;
+use crate::billing::watch::poll::PollEvents;
 use crate::platform::queue::{self, Job};
 
 /// "lenssche" in ASCII.
@@ -75,6 +77,13 @@ async fn tick(app: &App, leading: Option<DatabaseTransaction>, second: u32) -> R
         queue::enqueue_in(&app.db, &SweepStripe {}, key(), now).await?;
         queue::enqueue_in(&app.db, &SweepAccounts {}, key(), now).await?;
         queue::enqueue_in(&app.db, &SweepJobs {}, key(), now).await?;
+    }
+    if second.is_multiple_of(15 * MINUTE) {
+        queue::enqueue_in(&app.db, &PollEvents {}, key(), now).await?;
+    }
+    // It looks at the day itself: whoever leads since an hour would never come to one.
+    if second.is_multiple_of(60 * MINUTE) {
+        queue::enqueue_in(&app.db, &CompareBooks {}, key(), now).await?;
     }
     if second.is_multiple_of(15) {
         queue::enqueue_in(&app.db, &AlertsDue {}, key(), now).await?;

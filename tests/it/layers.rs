@@ -132,3 +132,23 @@ fn a_room_that_the_storeys_do_not_know_is_a_mistake() {
         assert!(storey(&name).is_some() || ["main", "lib"].contains(&name.as_str()), "{name} has no storey in tests/it/layers.rs");
     }
 }
+
+#[test]
+fn stripes_words_stay_in_their_folder() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&src, &mut files);
+    let mut wrong = Vec::new();
+    for file in files {
+        let inside = file.strip_prefix(&src).expect("it is below");
+        if inside.starts_with("billing/stripe") || inside == Path::new("billing/provider.rs") || inside == Path::new("billing/mod.rs") {
+            continue;
+        }
+        let text = fs::read_to_string(&file).expect("a source is readable");
+        let words = ["billing::stripe::", "super::stripe::", "stripe_shared::", "stripe_core::", "stripe_billing::", "stripe_checkout::"];
+        // The sandbox and the operator's routes have rooms of that name of their own.
+        let named = words.iter().filter(|word| text.contains(**word) && !(inside.starts_with("sandbox") && **word == "super::stripe::"));
+        wrong.extend(named.map(|word| format!("{}: {word}", inside.display())));
+    }
+    assert_eq!(wrong, Vec::<String>::new(), "billing/provider.rs has our words for it");
+}

@@ -5,6 +5,7 @@ mod support;
 mod api;
 mod auth;
 mod billing;
+mod chaos;
 mod demo;
 mod jobs;
 mod layers;

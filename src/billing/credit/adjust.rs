@@ -129,7 +129,9 @@ async fn revoke_in(
         return Err(AdjustError::Nothing);
     }
     let mut grants = burn::lock_in(txn, account.id, now).await?;
-    let free = limits::lock_credit_in(txn, account.id).await?;
+    let left = limits::lock_credit_in(txn, account.id).await?;
+    let frozen = balance::Entity::credit_of(account.id).one(txn).await?.map(|balance| balance.frozen()).unwrap_or_default();
+    let free = Nanos((left.0 - frozen.0).max(0));
     if amount > free {
         return Err(AdjustError::TooMuch(free));
     }

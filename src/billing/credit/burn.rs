@@ -104,7 +104,7 @@ pub async fn return_in(txn: &impl ConnectionTrait, invoice: &invoice::Model, at:
 }
 
 /// What the grant still holds changes by so much.
-pub(super) async fn change_in(txn: &impl ConnectionTrait, grant: GrantId, by: Nanos) -> Result<(), DbErr> {
+pub(in crate::billing) async fn change_in(txn: &impl ConnectionTrait, grant: GrantId, by: Nanos) -> Result<(), DbErr> {
     credit_grant::Entity::update_many()
         .col_expr(credit_grant::Column::RemainingNanos, Expr::cust_with_values("remaining_nanos + $1", [by]))
         .filter(credit_grant::Column::Id.eq(grant))
@@ -113,7 +113,7 @@ pub(super) async fn change_in(txn: &impl ConnectionTrait, grant: GrantId, by: Na
         .map(|_| ())
 }
 
-pub(super) async fn note_in(
+pub(in crate::billing) async fn note_in(
     txn: &impl ConnectionTrait,
     account: AccountId,
     part: &Taken,

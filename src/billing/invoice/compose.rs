@@ -9,12 +9,8 @@ use super::charges::{self, Charges};
 use super::draft::DraftError;
 use super::total::{self, Terms, Totals};
 use crate::billing::credit::burn::{self, Taken};
-use crate::billing::{coupon as coupons, tax};
+use crate::billing::{coupon as coupons, provider, tax};
 use crate::platform::config::Seller;
-
-/// Below it Stripe charges nothing and moves the amount to a balance of its own, which the next invoice would then disagree
-/// with (Stripe's documentation, minimum charge amounts; in minor units of the common currencies). We carry it on ourselves.
-pub(super) const LEAST_CHARGE: Minor = Minor(50);
 
 /// A document before it is stored.
 pub(super) struct Composed {
@@ -46,7 +42,9 @@ pub(super) async fn compose(
         coupons,
         tax: tax::rule_for(seller, account),
         carried_in: carried(db, account).await?,
-        least_charge: LEAST_CHARGE,
+        // Below it the provider charges nothing and keeps the amount on a balance of its own, which the next invoice would then
+        // disagree with. We carry it on ourselves.
+        least_charge: provider::capabilities(&account.currency).least_charge,
     };
     let totals = total::add_up(&charges.lines, &terms, account.exponent())?;
     Ok(Composed { charges, terms, totals, taken, redemptions })

@@ -1,5 +1,6 @@
 //! Stores the draft of a closed period: the document with its lines, and what it takes of credit, coupons and items.
 
+use entity::account::Collection;
 use entity::ids::{InvoiceId, InvoiceLineId, PriceId};
 use entity::member::Role;
 use entity::money::{Minor, Nanos, Overflow};
@@ -7,6 +8,7 @@ use entity::{Time, account, coupon_use, invoice, invoice_item, invoice_line, mem
 use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _};
 
+use super::collect;
 use super::compose::{self, Composed};
 use super::line::Line;
 use super::snapshot::{self, Party, Snapshot};
@@ -119,6 +121,9 @@ fn row(
         created_at: now,
         issued_at: None,
         paid_at: None,
+        collection: account.collection,
+        due_at: (account.collection == Collection::Send).then(|| now + collect::TERM),
+        action_needed_at: None,
     })
 }
 

@@ -2,37 +2,19 @@
 
 use std::collections::HashMap;
 
-use entity::money::Minor;
-use stripe_core::payment_intent::{CreatePaymentIntent, CreatePaymentIntentOffSession};
-use stripe_shared::PaymentIntentStatus;
+use entity::Time;
+use sea_orm::DatabaseConnection;
+use stripe_core::payment_intent::{CreatePaymentIntent, CreatePaymentIntentOffSession, ListPaymentIntent, RetrievePaymentIntent};
+use stripe_shared::{PaymentIntent, PaymentIntentStatus};
 
-use super::{Stripe, StripeError};
-
-/// A charge to be made.
-#[derive(Debug)]
-pub struct NewCharge<'a> {
-    pub customer: &'a str,
-    pub payment_method: &'a str,
-    pub amount: Minor,
-    pub currency: &'a str,
-    pub description: &'a str,
-    /// Our id of what is paid: in the metadata, and the idempotency key.
-    pub top_up: &'a str,
-}
-
-/// A charge as it stands.
-#[derive(Debug, Clone)]
-pub struct Charge {
-    /// The PaymentIntent.
-    pub id: String,
-    pub paid: bool,
-}
+use super::{PAGE, Stripe};
+use crate::billing::provider::{Charge, ChargeState, NewCharge, ProviderError};
 
 /// Charges a saved card. The same thing is charged once.
 ///
 /// # Errors
-/// 402 when the card is declined or wants its owner; otherwise when Stripe refuses.
-pub async fn create(stripe: &Stripe, new: NewCharge<'_>) -> Result<Charge, StripeError> {
+/// When the card is declined or its bank wants the customer; otherwise when Stripe refuses.
+pub async fn create(db: &DatabaseConnection, stripe: &Stripe, new: NewCharge<'_>, wall_now: Time) -> Result<Charge, ProviderError> {
     let request = CreatePaymentIntent::new(new.amount.0, super::currency(new.currency)?)
         .customer(new.customer)
         .payment_method(new.payment_method)
@@ -40,6 +22,43 @@ pub async fn create(stripe: &Stripe, new: NewCharge<'_>) -> Result<Charge, Strip
         .metadata(HashMap::from([("top_up_id".to_owned(), new.top_up.to_owned())]))
         .confirm(true)
         .off_session(CreatePaymentIntentOffSession::Bool(true));
-    let intent = stripe.send(request, format!("topup:{}", new.top_up)).await?;
-    Ok(Charge { id: intent.id.to_string(), paid: matches!(intent.status, PaymentIntentStatus::Succeeded) })
+    let earlier = async {
+        let list = ListPaymentIntent::new().customer(new.customer).limit(PAGE);
+        let made = stripe.all(list.paginate()).await?;
+        // Of several attempts the one that took money counts.
+        let mut ours: Vec<_> = made.into_iter().filter(|intent| of(intent) == Some(new.top_up)).collect();
+        ours.sort_by_key(|intent| !matches!(intent.status, PaymentIntentStatus::Succeeded | PaymentIntentStatus::Processing));
+        Ok(ours.into_iter().next())
+    };
+    stripe.once(db, format!("topup:{}", new.top_up), request, earlier, wall_now).await.map(ours)
+}
+
+/// Reads a charge.
+///
+/// # Errors
+/// When Stripe refuses.
+pub async fn find(stripe: &Stripe, id: &str) -> Result<Charge, ProviderError> {
+    stripe.read(RetrievePaymentIntent::new(id)).await.map(ours)
+}
+
+fn of(intent: &PaymentIntent) -> Option<&str> {
+    intent.metadata.get("top_up_id").map(String::as_str)
+}
+
+fn ours(intent: PaymentIntent) -> Charge {
+    let waits_for_the_bank = intent.last_payment_error.as_ref().is_some_and(|error| {
+        let code = error.decline_code.as_deref().or(error.code.as_ref().map(|code| code.as_str()));
+        code == Some("authentication_required")
+    });
+    Charge {
+        top_up: of(&intent).map(str::to_owned),
+        id: intent.id.to_string(),
+        state: match intent.status {
+            PaymentIntentStatus::Succeeded => ChargeState::Paid,
+            PaymentIntentStatus::RequiresAction => ChargeState::ActionNeeded,
+            PaymentIntentStatus::RequiresPaymentMethod if waits_for_the_bank => ChargeState::ActionNeeded,
+            PaymentIntentStatus::RequiresPaymentMethod | PaymentIntentStatus::Canceled => ChargeState::Refused,
+            _ => ChargeState::UnderWay,
+        },
+    }
 }

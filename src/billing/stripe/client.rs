@@ -4,11 +4,15 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use reqwest::{Method, Response, header};
 use secrecy::{ExposeSecret as _, SecretString};
 use stripe_client_core::{
-    CustomizedStripeRequest, IdempotencyKey, RequestStrategy, StripeClient, StripeClientErr, StripeMethod, StripeRequest, VERSION,
+    CustomizableStripeRequest, CustomizedStripeRequest, IdempotencyKey, RequestStrategy, StripeClient, StripeClientErr, StripeMethod,
+    StripeRequest, VERSION,
 };
+
+use crate::billing::provider::ProviderError;
 
 /// Attempts at one request, the first included.
 const ATTEMPTS: u32 = 3;
@@ -24,38 +28,7 @@ pub struct Stripe {
     key: SecretString,
 }
 
-/// Why Stripe did not do what was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum StripeError {
-    /// Stripe said no, in its own form.
-    #[error("Stripe answered {status} {kind} {code}: {message} (request {request_id})")]
-    Api { status: u16, kind: String, code: String, message: String, request_id: String },
-    /// Something else answered: a proxy, an outage page.
-    #[error("Stripe answered {status}: {body} (request {request_id})")]
-    Http { status: u16, body: String, request_id: String },
-    /// No answer; whether Stripe did it is unknown, and the same key asks again.
-    #[error("Stripe did not answer: {0}")]
-    Network(String),
-    #[error("Stripe's answer cannot be read: {0}")]
-    Decode(String),
-}
-
-impl StripeError {
-    /// True when the same request will never succeed: 4xx but for conflicts and rate limits.
-    pub fn is_final(&self) -> bool {
-        matches!(self, Self::Api { status, .. } | Self::Http { status, .. } if (400..500).contains(status) && ![408, 409, 424, 429].contains(status))
-    }
-
-    /// The HTTP status, when there was an answer.
-    pub fn status(&self) -> Option<u16> {
-        match self {
-            Self::Api { status, .. } | Self::Http { status, .. } => Some(*status),
-            Self::Network(_) | Self::Decode(_) => None,
-        }
-    }
-}
-
-impl StripeClientErr for StripeError {
+impl StripeClientErr for ProviderError {
     fn deserialize_err(message: impl std::fmt::Display) -> Self {
         Self::Decode(message.to_string())
     }
@@ -79,28 +52,45 @@ impl Stripe {
         Self { http, base: base.into(), key: SecretString::from(key.into()) }
     }
 
-    /// Sends a request that changes something. The same `key` with the same request is done once, however often it is sent.
-    pub(super) async fn send<T>(&self, request: impl StripeRequest<Output = T>, key: String) -> Result<T, StripeError>
+    /// Sends a request that sets something to what it shall be, or makes what nobody has seen when it is lost: a second one is
+    /// as good. What must be done once goes through [`Self::once`].
+    pub(super) fn set<'a, T>(&'a self, request: impl StripeRequest<Output = T>, what: &str) -> BoxFuture<'a, Result<T, ProviderError>>
     where
-        T: miniserde::Deserialize,
+        T: miniserde::Deserialize + Send + 'a,
     {
-        let key = IdempotencyKey::new(key).map_err(|error| StripeError::Decode(error.to_string()))?;
-        request.customize().request_strategy(RequestStrategy::Idempotent(key)).send(self).await
+        self.set_customized(request.customize(), what)
     }
 
-    /// Sends a request that only reads.
-    pub(super) async fn read<T>(&self, request: impl StripeRequest<Output = T>) -> Result<T, StripeError>
+    pub(super) fn set_customized<'a, T>(
+        &'a self,
+        request: CustomizableStripeRequest<T>,
+        what: &str,
+    ) -> BoxFuture<'a, Result<T, ProviderError>>
     where
-        T: miniserde::Deserialize,
+        T: miniserde::Deserialize + Send + 'a,
     {
-        request.customize().send(self).await
+        // A key of its own, so that it may be sent again when the answer is lost.
+        let key = IdempotencyKey::new(format!("{what}:{}", uuid::Uuid::now_v7()));
+        Box::pin(async move {
+            let key = key.map_err(|error| ProviderError::Decode(error.to_string()))?;
+            request.request_strategy(RequestStrategy::Idempotent(key)).send(self).await
+        })
+    }
+
+    /// Sends a request that only reads, or throws away.
+    pub(super) fn read<'a, T>(&'a self, request: impl StripeRequest<Output = T>) -> BoxFuture<'a, Result<T, ProviderError>>
+    where
+        T: miniserde::Deserialize + Send + 'a,
+    {
+        let request = request.customize();
+        Box::pin(async move { request.send(self).await })
     }
 
     async fn attempt(
         &self,
         request: &stripe_client_core::RequestBuilder,
         key: Option<&IdempotencyKey>,
-    ) -> Result<Bytes, (StripeError, bool)> {
+    ) -> Result<Bytes, (ProviderError, bool)> {
         let mut url = format!("{}/v1{}", self.base, request.path);
         if let Some(query) = &request.query {
             url = format!("{url}?{query}");
@@ -114,27 +104,34 @@ impl Stripe {
             builder = builder.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(body.clone());
         }
         // Without the URL: a query may name a customer.
-        let lost = |error: reqwest::Error| (StripeError::Network(error.without_url().to_string()), true);
+        let lost = |error: reqwest::Error| {
+            counted("lost");
+            (ProviderError::Network(error.without_url().to_string()), true)
+        };
         let response = builder.send().await.map_err(lost)?;
         let status = response.status().as_u16();
         let (request_id, should_retry) = (header_of(&response, "request-id"), header_of(&response, "stripe-should-retry"));
+        // It was stored under the key: the same key is never answered otherwise.
+        let replayed = header_of(&response, "idempotent-replayed") == "true";
         let body = response.bytes().await.map_err(lost)?;
         if (200..300).contains(&status) {
+            counted("done");
             return Ok(body);
         }
+        counted(if status < 500 { "refused" } else { "failed" });
         let again = match should_retry.as_str() {
             "true" => true,
             "false" => false,
             _ => matches!(status, 409 | 424 | 429 | 500..=504),
         };
-        Err((refusal(status, request_id, &body), again))
+        Err((refusal(status, (request_id, replayed), &body), again && !(replayed && status >= 500)))
     }
 }
 
 impl StripeClient for Stripe {
-    type Err = StripeError;
+    type Err = ProviderError;
 
-    async fn execute(&self, request: CustomizedStripeRequest) -> Result<Bytes, StripeError> {
+    async fn execute(&self, request: CustomizedStripeRequest) -> Result<Bytes, ProviderError> {
         let (request, config) = request.into_pieces();
         let posts = matches!(request.method, StripeMethod::Post);
         let key = config.request_strategy.as_ref().and_then(RequestStrategy::get_key).filter(|_| posts);
@@ -174,17 +171,24 @@ fn header_of(response: &Response, name: &str) -> String {
     response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
 }
 
+/// How Stripe answers, for the operator's graphs: by what it came to.
+fn counted(outcome: &'static str) {
+    metrics::counter!("lensmeter_stripe_requests_total", "outcome" => outcome).increment(1);
+}
+
+/// Codes of a charge that the customer has to confirm.
+const ACTION_CODES: [&str; 2] = ["authentication_required", "invoice_payment_intent_requires_action"];
+
 /// Stripe's error form, or an excerpt of whatever else came.
-fn refusal(status: u16, request_id: String, body: &[u8]) -> StripeError {
+fn refusal(status: u16, (request_id, replayed): (String, bool), body: &[u8]) -> ProviderError {
     let text = String::from_utf8_lossy(body);
-    match miniserde::json::from_str::<stripe_shared::Error>(&text) {
-        Ok(answer) => StripeError::Api {
-            status,
-            kind: answer.error.type_.as_str().to_owned(),
-            code: answer.error.decline_code.or(answer.error.code.map(|code| code.as_str().to_owned())).unwrap_or_default(),
-            message: answer.error.message.unwrap_or_default(),
-            request_id,
-        },
-        Err(_) => StripeError::Http { status, body: text.chars().take(200).collect(), request_id },
+    let Ok(answer) = miniserde::json::from_str::<stripe_shared::Error>(&text) else {
+        return ProviderError::Http { status, body: text.chars().take(200).collect(), request_id };
+    };
+    let code = answer.error.decline_code.or(answer.error.code.map(|code| code.as_str().to_owned())).unwrap_or_default();
+    if status == 402 && ACTION_CODES.contains(&code.as_str()) {
+        return ProviderError::ActionNeeded { request_id };
     }
+    let (kind, message) = (answer.error.type_.as_str().to_owned(), answer.error.message.unwrap_or_default());
+    ProviderError::Refused { status, kind, code, message, request_id, replayed }
 }

@@ -2,87 +2,87 @@
 
 use std::collections::HashMap;
 
-use entity::account;
-use sea_orm::{ActiveValue::Set, ConnectionTrait, DbErr, EntityTrait as _};
-use stripe_core::customer::{CreateCustomer, RetrieveCustomer, RetrieveCustomerReturned, UpdateCustomer, UpdateCustomerInvoiceSettings};
+use entity::{Time, account};
+use sea_orm::{ActiveValue::Set, DatabaseConnection, EntityTrait as _};
+use stripe_billing::tax_id::{CreateCustomerTaxId, CreateCustomerTaxIdType, DeleteCustomerTaxId, ListCustomerTaxId};
+use stripe_core::customer::{CreateCustomer, ListCustomer, OptionalFieldsCustomerAddress, UpdateCustomer};
 
-use super::{Stripe, StripeError};
-
-/// Why there is no customer.
-#[derive(Debug, thiserror::Error)]
-pub enum CustomerError {
-    #[error(transparent)]
-    Stripe(#[from] StripeError),
-    #[error(transparent)]
-    Database(#[from] DbErr),
-}
+use super::{PAGE, Stripe};
+use crate::billing::buyer;
+use crate::billing::provider::{Buyer, ProviderError};
 
 /// Stripe's id of the account, created at the first need. Two callers at once get the same: the key is the account's.
 ///
 /// # Errors
 /// When Stripe or the database refuses.
-pub async fn ensure(db: &impl ConnectionTrait, stripe: &Stripe, account: &account::Model, email: &str) -> Result<String, CustomerError> {
+pub async fn ensure(
+    db: &DatabaseConnection,
+    stripe: &Stripe,
+    account: &account::Model,
+    email: &str,
+    wall_now: Time,
+) -> Result<String, ProviderError> {
     if let Some(known) = &account.stripe_customer_id {
         return Ok(known.clone());
     }
-    let request = CreateCustomer::new()
-        .name(account.name.as_str())
-        .email(email)
-        .metadata(HashMap::from([("account_id".to_owned(), account.id.to_string())]));
-    let id = stripe.send(request, format!("cus:{}", account.id)).await?.id.to_string();
+    let ours = account.id.to_string();
+    let request =
+        CreateCustomer::new().name(account.name.as_str()).email(email).metadata(HashMap::from([("account_id".to_owned(), ours.clone())]));
+    let earlier = async {
+        let list = ListCustomer::new().email(email).limit(PAGE);
+        let made = stripe.all(list.paginate()).await?;
+        Ok(made.into_iter().find(|customer| customer.metadata.as_ref().and_then(|data| data.get("account_id")) == Some(&ours)))
+    };
+    let id = stripe.once(db, format!("cus:{ours}"), request, earlier, wall_now).await?.id.to_string();
     let change = account::ActiveModel { id: Set(account.id), stripe_customer_id: Set(Some(id.clone())), ..Default::default() };
-    account::Entity::update(change).exec(db).await?;
+    let account = account::Entity::update(change).exec(db).await?;
+    let more = account.country.is_some() || account.tax_id.is_some() || !account.address_line1.is_empty();
+    if more {
+        buyer::changed_in(db, &account, wall_now).await?;
+    }
     Ok(id)
 }
 
-/// Makes a saved card the one that invoices are collected from. `key` is the payment that saved it.
+/// Tells Stripe who is billed: name, letters, address, tax id.
 ///
 /// # Errors
-/// When Stripe refuses.
-pub async fn set_default_payment_method(stripe: &Stripe, customer: &str, payment_method: &str, payment: &str) -> Result<(), StripeError> {
-    let settings =
-        UpdateCustomerInvoiceSettings { default_payment_method: Some(payment_method.to_owned()), ..UpdateCustomerInvoiceSettings::new() };
-    let request = UpdateCustomer::new(customer).invoice_settings(settings);
-    stripe.send(request, format!("defpm:{payment}")).await?;
+/// When Stripe refuses, as it does for a tax id that cannot be one.
+pub async fn update(stripe: &Stripe, customer: &str, buyer: &Buyer) -> Result<(), ProviderError> {
+    // An empty text takes away what was there.
+    let [line1, line2, postal_code, city, country] = buyer.address.clone().map(Some);
+    let address = OptionalFieldsCustomerAddress { line1, line2, postal_code, city, country, ..OptionalFieldsCustomerAddress::new() };
+    let request = UpdateCustomer::new(customer).name(buyer.name.as_str()).email(buyer.email.as_str()).address(address);
+    stripe.set(request, "cus").await?;
+    let country = buyer.address[4].as_str();
+    let wanted = buyer.tax_id.as_deref().and_then(|id| kind_of(country).map(|kind| (kind, id)));
+    tax_id(stripe, customer, wanted).await
+}
+
+/// The new one first: an invoice in between has two rather than none.
+async fn tax_id(stripe: &Stripe, customer: &str, wanted: Option<(CreateCustomerTaxIdType, &str)>) -> Result<(), ProviderError> {
+    let known = stripe.all(ListCustomerTaxId::new(customer).limit(PAGE).paginate()).await?;
+    if let Some((kind, value)) = &wanted
+        && known.iter().all(|id| id.value != *value)
+    {
+        stripe.set(CreateCustomerTaxId::new(customer, kind.clone(), *value), "taxid").await?;
+    }
+    for old in known.iter().filter(|id| wanted.as_ref().is_none_or(|(_, value)| id.value != *value)) {
+        stripe.read(DeleteCustomerTaxId::new(customer, old.id.to_string())).await?;
+    }
     Ok(())
 }
 
-/// A saved card.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Card {
-    pub brand: String,
-    pub last4: String,
-    /// Year and month: it is good until the end of that.
-    pub expires: (i32, u32),
-}
-
-/// As people know it: `visa •••• 4242`.
-impl std::fmt::Display for Card {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} •••• {}", self.brand, self.last4)
+/// Stripe's word for the tax id of a country. `None`: of those whose form we do not know, Stripe is told none.
+fn kind_of(country: &str) -> Option<CreateCustomerTaxIdType> {
+    const UNION: [&str; 27] = [
+        "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IT", "LT", "LU", "LV", "MT", "NL", "PL",
+        "PT", "RO", "SE", "SI", "SK",
+    ];
+    match country {
+        "GB" => Some(CreateCustomerTaxIdType::GbVat),
+        "CH" => Some(CreateCustomerTaxIdType::ChVat),
+        "NO" => Some(CreateCustomerTaxIdType::NoVat),
+        country if UNION.contains(&country) => Some(CreateCustomerTaxIdType::EuVat),
+        _ => None,
     }
-}
-
-/// The card that invoices are collected from. `None` without one.
-///
-/// # Errors
-/// When Stripe refuses.
-pub async fn card(stripe: &Stripe, customer: &str) -> Result<Option<Card>, StripeError> {
-    let request = RetrieveCustomer::new(customer).expand(vec!["invoice_settings.default_payment_method".to_owned()]);
-    let RetrieveCustomerReturned::Customer(customer) = stripe.read(request).await? else { return Ok(None) };
-    let method = customer.invoice_settings.and_then(|settings| settings.default_payment_method);
-    let card = method.and_then(|method| method.into_object()).and_then(|method| method.card);
-    Ok(card.map(|card| {
-        let expires = (i32::try_from(card.exp_year).unwrap_or(i32::MAX), u32::try_from(card.exp_month).unwrap_or(0));
-        Card { brand: card.brand, last4: card.last4, expires }
-    }))
-}
-
-/// The saved card that invoices are collected from, by Stripe's id. `None` without one.
-///
-/// # Errors
-/// When Stripe refuses.
-pub async fn default_payment_method(stripe: &Stripe, customer: &str) -> Result<Option<String>, StripeError> {
-    let RetrieveCustomerReturned::Customer(customer) = stripe.read(RetrieveCustomer::new(customer)).await? else { return Ok(None) };
-    Ok(customer.invoice_settings.and_then(|settings| settings.default_payment_method).map(|method| method.id().to_string()))
 }

@@ -53,6 +53,8 @@ pub struct Notice {
     /// Empty when the object has none.
     pub object_id: String,
     pub livemode: bool,
+    /// Of another account that is connected to ours.
+    pub foreign: bool,
 }
 
 impl Notice {
@@ -67,6 +69,8 @@ impl Notice {
             r#type: String,
             #[serde(default)]
             livemode: bool,
+            /// Only told of accounts that are connected to ours.
+            account: Option<String>,
             data: Data,
         }
         #[derive(Deserialize)]
@@ -79,7 +83,13 @@ impl Notice {
             id: String,
         }
         let event: Event = serde_json::from_slice(body)?;
-        Ok(Self { event_id: event.id, kind: event.r#type, object_id: event.data.object.id, livemode: event.livemode })
+        Ok(Self {
+            event_id: event.id,
+            kind: event.r#type,
+            object_id: event.data.object.id,
+            livemode: event.livemode,
+            foreign: event.account.is_some(),
+        })
     }
 }
 

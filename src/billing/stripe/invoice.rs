@@ -5,73 +5,53 @@ use std::collections::HashMap;
 use entity::Time;
 use entity::ids::InvoiceId;
 use entity::money::Minor;
+use sea_orm::DatabaseConnection;
 use stripe_billing::invoice::{
     AddLinesInvoice, AddLinesInvoiceLines, CreateInvoice, CreateInvoicePendingInvoiceItemsBehavior, DeleteInvoice, FinalizeInvoiceInvoice,
-    PayInvoice, Period, RetrieveInvoice, VoidInvoiceInvoice,
+    ListInvoice, PayInvoice, Period, RetrieveInvoice, SendInvoiceInvoice, VoidInvoiceInvoice,
 };
 use stripe_shared::{Invoice, InvoiceCollectionMethod, InvoiceStatus};
 
-use super::{Stripe, StripeError};
-
-/// An invoice as Stripe has it.
-#[derive(Debug, Clone)]
-pub struct Remote {
-    pub id: String,
-    pub status: Status,
-    pub lines: usize,
-    pub subtotal: Minor,
-    pub total: Minor,
-    /// What the customer's balance at Stripe would add or take: always zero with us.
-    pub starting_balance: Minor,
-    pub amount_paid: Minor,
-    /// Charges tried so far.
-    pub attempts: u64,
-    /// Where the customer can pay by hand, once finalized.
-    pub hosted_url: Option<String>,
-    /// The payment that settled it: a PaymentIntent, or what stands for it.
-    pub payment: Option<String>,
-}
-
-/// Where Stripe's invoice stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
-    Draft,
-    Open,
-    Paid,
-    /// Void, uncollectible, or a word that we do not know.
-    Other,
-}
-
-/// A line to be added; below zero for credit.
-#[derive(Debug, Clone)]
-pub struct NewLine {
-    pub description: String,
-    pub amount: Minor,
-    pub period: (Time, Time),
-    pub metadata: HashMap<String, String>,
-}
+use super::{PAGE, Stripe, since};
+use crate::billing::provider::{NewInvoice, NewLine, ProviderError, Remote, Status};
 
 /// Makes an empty draft that nothing advances but us.
 ///
 /// # Errors
 /// When Stripe refuses.
-pub async fn create(stripe: &Stripe, id: InvoiceId, customer: &str, currency: &str, number: &str) -> Result<Remote, StripeError> {
+pub async fn create(db: &DatabaseConnection, stripe: &Stripe, new: NewInvoice<'_>, wall_now: Time) -> Result<Remote, ProviderError> {
+    let id = new.id.to_string();
+    let metadata = HashMap::from([("invoice_id".to_owned(), id.clone()), ("number".to_owned(), new.number.to_owned())]);
     let request = CreateInvoice::new()
-        .customer(customer)
-        .currency(super::currency(currency)?)
-        .collection_method(InvoiceCollectionMethod::ChargeAutomatically)
+        .customer(new.customer)
+        .currency(super::currency(new.currency)?)
         .auto_advance(false)
         .pending_invoice_items_behavior(CreateInvoicePendingInvoiceItemsBehavior::Exclude)
-        .description(format!("Invoice {number}"))
-        .metadata(HashMap::from([("invoice_id".to_owned(), id.to_string()), ("number".to_owned(), number.to_owned())]));
-    stripe.send(request, format!("inv:{id}:create")).await.and_then(ours)
+        .description(format!("Invoice {}", new.number))
+        .metadata(metadata);
+    let request = match new.days_until_due {
+        Some(days) => request.collection_method(InvoiceCollectionMethod::SendInvoice).days_until_due(days),
+        None => request.collection_method(InvoiceCollectionMethod::ChargeAutomatically),
+    };
+    let earlier = async {
+        let list = ListInvoice::new().customer(new.customer).limit(PAGE);
+        Ok(stripe.all(list.paginate()).await?.into_iter().find(|copy| of(copy) == Some(id.as_str())))
+    };
+    stripe.once(db, format!("inv:{id}:create"), request, earlier, wall_now).await.and_then(ours)
 }
 
 /// Adds all lines in one call.
 ///
 /// # Errors
 /// When Stripe refuses.
-pub async fn add_lines(stripe: &Stripe, id: InvoiceId, remote: &str, lines: Vec<NewLine>) -> Result<Remote, StripeError> {
+pub async fn add_lines(
+    db: &DatabaseConnection,
+    stripe: &Stripe,
+    id: InvoiceId,
+    remote: &str,
+    lines: Vec<NewLine>,
+    wall_now: Time,
+) -> Result<Remote, ProviderError> {
     let lines = lines.into_iter().map(|line| AddLinesInvoiceLines {
         amount: Some(line.amount.0),
         description: Some(line.description),
@@ -81,14 +61,25 @@ pub async fn add_lines(stripe: &Stripe, id: InvoiceId, remote: &str, lines: Vec<
         ..AddLinesInvoiceLines::new()
     });
     let request = AddLinesInvoice::new(remote, lines.collect::<Vec<_>>());
-    stripe.send(request, format!("inv:{id}:lines")).await.and_then(ours)
+    let earlier = left(stripe, remote, |copy| !copy.lines.data.is_empty());
+    stripe.once(db, format!("inv:{id}:lines"), request, earlier, wall_now).await.and_then(ours)
+}
+
+/// What an earlier attempt at a step made of the invoice, when `done` says that it did it.
+async fn left(stripe: &Stripe, remote: &str, done: impl FnOnce(&Invoice) -> bool) -> Result<Option<Invoice>, ProviderError> {
+    let copy = stripe.read(RetrieveInvoice::new(remote)).await?;
+    Ok(done(&copy).then_some(copy))
+}
+
+fn of(copy: &Invoice) -> Option<&str> {
+    copy.metadata.as_ref()?.get("invoice_id").map(String::as_str)
 }
 
 /// Reads an invoice with its payments.
 ///
 /// # Errors
 /// When Stripe refuses.
-pub async fn find(stripe: &Stripe, remote: &str) -> Result<Remote, StripeError> {
+pub async fn find(stripe: &Stripe, remote: &str) -> Result<Remote, ProviderError> {
     stripe.read(RetrieveInvoice::new(remote).expand(vec!["payments".to_owned()])).await.and_then(ours)
 }
 
@@ -96,7 +87,7 @@ pub async fn find(stripe: &Stripe, remote: &str) -> Result<Remote, StripeError> 
 ///
 /// # Errors
 /// When Stripe refuses, as it does when it is no draft any more.
-pub async fn delete(stripe: &Stripe, remote: &str) -> Result<(), StripeError> {
+pub async fn delete(stripe: &Stripe, remote: &str) -> Result<(), ProviderError> {
     stripe.read(DeleteInvoice::new(remote)).await.map(|_| ())
 }
 
@@ -104,34 +95,70 @@ pub async fn delete(stripe: &Stripe, remote: &str) -> Result<(), StripeError> {
 ///
 /// # Errors
 /// When Stripe refuses, as it does once it is paid.
-pub async fn void(stripe: &Stripe, id: InvoiceId, remote: &str) -> Result<(), StripeError> {
-    stripe.send(VoidInvoiceInvoice::new(remote), format!("inv:{id}:void")).await.map(|_| ())
+pub async fn void(stripe: &Stripe, remote: &str) -> Result<(), ProviderError> {
+    stripe.set(VoidInvoiceInvoice::new(remote), "void").await.map(|_| ())
 }
 
 /// Fixes the draft; Stripe gives it a page where it can be paid.
 ///
 /// # Errors
 /// When Stripe refuses.
-pub async fn finalize(stripe: &Stripe, id: InvoiceId, remote: &str) -> Result<Remote, StripeError> {
-    stripe.send(FinalizeInvoiceInvoice::new(remote).auto_advance(false), format!("inv:{id}:finalize")).await.and_then(ours)
+pub async fn finalize(
+    db: &DatabaseConnection,
+    stripe: &Stripe,
+    id: InvoiceId,
+    remote: &str,
+    wall_now: Time,
+) -> Result<Remote, ProviderError> {
+    let request = FinalizeInvoiceInvoice::new(remote).auto_advance(false);
+    let earlier = left(stripe, remote, |copy| !matches!(copy.status, Some(InvoiceStatus::Draft)));
+    stripe.once(db, format!("inv:{id}:finalize"), request, earlier, wall_now).await.and_then(ours)
 }
 
 /// Charges the saved card. `attempt` counts charges, not retries of one: those repeat the key.
 ///
 /// # Errors
-/// 402 when the card is declined; otherwise when Stripe refuses.
-pub async fn pay(stripe: &Stripe, id: InvoiceId, remote: &str, attempt: u32) -> Result<Remote, StripeError> {
-    stripe.send(PayInvoice::new(remote).off_session(true), format!("inv:{id}:pay:{attempt}")).await.and_then(ours)
+/// When the card is declined or its bank wants the customer; otherwise when Stripe refuses.
+pub async fn pay(
+    db: &DatabaseConnection,
+    stripe: &Stripe,
+    id: InvoiceId,
+    remote: &str,
+    attempt: u32,
+    wall_now: Time,
+) -> Result<Remote, ProviderError> {
+    let request = PayInvoice::new(remote).off_session(true);
+    let earlier = left(stripe, remote, |copy| !matches!(copy.status, Some(InvoiceStatus::Open)));
+    stripe.once(db, format!("inv:{id}:pay:{attempt}"), request, earlier, wall_now).await.and_then(ours)
 }
 
-fn ours(invoice: Invoice) -> Result<Remote, StripeError> {
-    let paid = invoice.payments.as_ref().and_then(|payments| payments.data.iter().find(|payment| payment.status == "paid"));
-    let payment = paid.map(|payment| match &payment.payment.payment_intent {
+/// Has Stripe mail it, with its page and its bank details.
+///
+/// # Errors
+/// When Stripe refuses.
+pub async fn mail(db: &DatabaseConnection, stripe: &Stripe, id: InvoiceId, remote: &str, wall_now: Time) -> Result<Remote, ProviderError> {
+    let earlier = left(stripe, remote, |copy| !matches!(copy.status, Some(InvoiceStatus::Open)));
+    stripe.once(db, format!("inv:{id}:send"), SendInvoiceInvoice::new(remote), earlier, wall_now).await.and_then(ours)
+}
+
+/// Invoices of a time.
+///
+/// # Errors
+/// When Stripe refuses.
+pub async fn all_since(stripe: &Stripe, instant: Time) -> Result<Vec<Remote>, ProviderError> {
+    let list = ListInvoice::new().created(since(instant)).limit(PAGE);
+    stripe.all(list.paginate()).await?.into_iter().map(ours).collect()
+}
+
+fn ours(invoice: Invoice) -> Result<Remote, ProviderError> {
+    let with = |status: &str| invoice.payments.as_ref().and_then(|all| all.data.iter().find(|payment| payment.status == status));
+    let payment = with("paid").or_else(|| with("open")).map(|payment| match &payment.payment.payment_intent {
         Some(intent) => intent.id().to_string(),
         None => payment.id.to_string(),
     });
     Ok(Remote {
-        id: invoice.id.ok_or_else(|| StripeError::Decode("an invoice without an id".into()))?.to_string(),
+        invoice: of(&invoice).map(str::to_owned),
+        id: invoice.id.ok_or_else(|| ProviderError::Decode("an invoice without an id".into()))?.to_string(),
         status: match invoice.status {
             Some(InvoiceStatus::Draft) => Status::Draft,
             Some(InvoiceStatus::Open) => Status::Open,

@@ -21,6 +21,8 @@ struct Recent {
     id: String,
     what: String,
     status: String,
+    /// What its outside may do to it: where that is ordered, and the button's word.
+    acts: Vec<(String, &'static str)>,
 }
 
 struct Sent {
@@ -50,6 +52,8 @@ pub fn show(Data(store): Data<&Store>) -> Response {
             ("Checkout Sessions", "checkout.session", "/pay/", "amount_total"),
             ("Invoices", "invoice", "/invoice/", "total"),
             ("Payments", "payment_intent", "", "amount"),
+            ("Disputes", "dispute", "", "amount"),
+            ("Refunds", "refund", "", "amount"),
             ("Customers", "customer", "", ""),
         ];
         let recent = groups.map(|(title, kind, href, amount)| (title, recent(state, kind, href, amount)));
@@ -75,8 +79,20 @@ fn recent(state: &State, kind: &str, href: &str, amount: &str) -> Vec<Recent> {
             false => text(object, if kind == "customer" { "email" } else { "mode" }).to_owned(),
         },
         status: text(object, "status").to_owned(),
+        acts: acts(text(object, "id"), kind, text(object, "status")),
     };
     state.all(kind).take(SHOWN).map(one).collect()
+}
+
+fn acts(id: &str, kind: &str, status: &str) -> Vec<(String, &'static str)> {
+    let words: &[(&str, &str, &'static str)] = match (kind, status) {
+        ("dispute", "needs_response" | "under_review") => &[("disputes", "won", "Won"), ("disputes", "lost", "Lost")],
+        ("refund", "succeeded") => &[("refunds", "fail", "Fail")],
+        ("payment_intent", "succeeded") => return vec![(format!("/sandbox/disputes?payment_intent={id}"), "Dispute")],
+        ("payment_intent", "processing") => &[("payment_intents", "succeed", "Succeed"), ("payment_intents", "fail", "Fail")],
+        _ => &[],
+    };
+    words.iter().map(|(room, act, word)| (format!("/sandbox/{room}/{id}/{act}"), *word)).collect()
 }
 
 fn sent(delivery: &Delivery) -> Sent {

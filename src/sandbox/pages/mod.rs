@@ -16,12 +16,15 @@ use super::stripe::{self, Store};
 
 /// All routes.
 pub fn routes(store: Store) -> impl Endpoint {
-    Route::new()
+    stripe::add_controls(Route::new())
         .nest("/v1", stripe::api_routes())
         .nest("/sandbox/faults", stripe::fault_routes())
+        .nest("/sandbox/clock", stripe::clock_routes())
+        .nest("/sandbox/requests", stripe::request_routes())
         .at("/sandbox/deliveries", get(index::deliveries))
         .at("/sandbox/events/:id/resend", post(index::resend))
         .at("/sandbox.css", get(css))
+        .at("/pay/:id/:wallet", post(pay::choose_wallet))
         .at("/pay/:id", get(pay::show).post(pay::submit))
         .at("/3ds/:id", get(challenge::show).post(challenge::submit))
         .at("/invoice/:id", get(invoice::show).post(invoice::submit))

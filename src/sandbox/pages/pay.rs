@@ -24,6 +24,8 @@ struct Page {
     items: Vec<(String, i64, String)>,
     saves: bool,
     email: String,
+    /// Ways to pay beside a card: Stripe's word and the name.
+    wallets: Vec<(String, &'static str)>,
     cancel_url: String,
     fields: CardFields,
 }
@@ -56,6 +58,20 @@ pub fn submit(Path(id): Path<String>, Form(form): Form<CardForm>, Data(store): D
             Err(error) => again(state, &session, &form, &error),
         }
     })
+}
+
+/// The payer goes to a wallet's page instead.
+#[handler]
+pub fn choose_wallet(Path((id, wallet)): Path<(String, String)>, Data(store): Data<&Store>) -> Response {
+    store.write(|state| match stripe::choose_wallet(state, &id, &wallet) {
+        Ok(intent) => see_other(&format!("/3ds/{intent}")),
+        Err(error) => notice(error.status, "That did not work", error.message(), Some(&format!("/pay/{id}"))),
+    })
+}
+
+/// What people call a wallet.
+pub fn wallet_name(kind: &str) -> &'static str {
+    if kind == "alipay" { "Alipay" } else { "WeChat Pay" }
 }
 
 fn again(state: &State, session: &Value, form: &CardForm, error: &ApiError) -> Response {
@@ -91,12 +107,15 @@ fn page_of(state: &State, session: &Value, wrong: Option<(&CardForm, &str)>) -> 
     let items = ids.filter_map(|id| state.get(id.as_str()?));
     let items =
         items.map(|item| (text(item, "description").to_owned(), item["quantity"].as_i64().unwrap_or(1), amount_in(item, "amount_total")));
+    let kinds = session["payment_method_types"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let wallets = kinds.filter(|kind| *kind != "card").map(|kind| (kind.to_owned(), wallet_name(kind)));
     let known = session["customer_details"]["email"].as_str().or(session["customer_email"].as_str());
     Page {
         id: text(session, "id").to_owned(),
         setup,
         items: items.collect(),
         saves: setup || !session["_save_card"].is_null() || !session["_intent"]["setup_future_usage"].is_null(),
+        wallets: wallets.collect(),
         email: known.unwrap_or_default().to_owned(),
         cancel_url: text(session, "cancel_url").to_owned(),
         amount,

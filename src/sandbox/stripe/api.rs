@@ -13,8 +13,9 @@ use super::{
     API_VERSION, ApiError, auth, faults, form,
     idempotency::{self, Reply, Seen},
     params::Params,
+    requests::Asked,
     routes::{self, Call},
-    store::{State, Store, new_id, now},
+    store::{State, Store, new_id},
 };
 
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -45,10 +46,17 @@ async fn respond(request: &Request, body: Body, Data(store): Data<&Store>) -> Re
     let fault = store.write(|state| faults::for_request(state, headers, &line));
     let (fault, ms) = fault.map_or((None, None), |(kind, ms)| (Some(kind), ms));
     let fault = fault.as_deref();
+    let body = body.into_bytes_limit(BODY_LIMIT).await;
+    let mut asked = asked(request, &request_id, body.as_deref().unwrap_or_default());
+    if fault == Some("drop_before") {
+        store.write(|state| state.requests.keep(asked));
+        drop_connection();
+    }
     if let Some(spoilt) = before(fault, &request_id) {
+        asked.status = spoilt.status().as_u16();
+        store.write(|state| state.requests.keep(asked));
         return Ok(spoilt);
     }
-    let body = body.into_bytes_limit(BODY_LIMIT).await;
     let outcome = match body.map_err(|_| ApiError::invalid("Request body too large.")).and_then(|body| parse(request, &body)) {
         Err(error) => error.into(),
         Ok(call) => {
@@ -57,10 +65,24 @@ async fn respond(request: &Request, body: Body, Data(store): Data<&Store>) -> Re
         }
     };
     tracing::debug!(request_id, call = line, status = outcome.status.as_u16(), "sandbox: Stripe call");
+    asked.status = if fault == Some("drop_after") { 0 } else { outcome.status.as_u16() };
+    store.write(|state| state.requests.keep(asked));
     if fault == Some("drop_after") {
         drop_connection();
     }
     Ok(written(headers, &request_id, outcome))
+}
+
+fn asked(request: &Request, id: &str, body: &[u8]) -> Asked {
+    let text = if request.method() == Method::POST { body } else { request.original_uri().query().unwrap_or_default().as_bytes() };
+    Asked {
+        id: id.to_owned(),
+        method: request.method().to_string(),
+        path: request.original_uri().path().to_owned(),
+        params: serde_urlencoded::from_bytes(text).unwrap_or_default(),
+        idempotency_key: request.header("idempotency-key").map(str::to_owned),
+        status: 0,
+    }
 }
 
 /// Faults that come before anything is done.
@@ -71,7 +93,6 @@ fn before(fault: Option<&str>, request_id: &str) -> Option<Response> {
             ApiError::new(StatusCode::TOO_MANY_REQUESTS, "invalid_request_error", message).code("rate_limit")
         }
         "500_before" => broken(),
-        "drop_before" => drop_connection(),
         "html_502" => {
             let page = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>";
             return Some(Response::builder().status(StatusCode::BAD_GATEWAY).content_type("text/html").body(page));
@@ -127,7 +148,7 @@ async fn run(store: &Store, headers: &HeaderMap, call: Call, request_id: &str, p
         if let Some(key) = key {
             state.in_flight.remove(&key);
             let (status, body) = (outcome.status.as_u16(), outcome.body.clone());
-            state.put_reply(Reply { key, digest, status, body, request_id: request_id.to_owned(), created: now() });
+            state.put_reply(Reply { key, digest, status, body, request_id: request_id.to_owned(), created: state.now() });
         }
         outcome
     })

@@ -6,7 +6,7 @@ use super::{
     ApiError, Call, customers,
     payment_methods::{self, NewCard},
     setup_intents,
-    store::{State, new_id, now},
+    store::{State, new_id},
 };
 
 /// Parameters of create.
@@ -23,7 +23,7 @@ pub fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> {
                "subscription_cancel": null, "subscription_update": null, "subscription_update_confirm": null})
     });
     let session = json!({
-        "id": new_id("bps"), "object": "billing_portal.session", "configuration": "bpc_1LensmeterSandbox", "created": now(),
+        "id": new_id("bps"), "object": "billing_portal.session", "configuration": "bpc_1LensmeterSandbox", "created": state.now(),
         "customer": customer, "customer_account": null, "flow": flow, "livemode": false, "locale": params.text("locale"),
         "on_behalf_of": null, "return_url": params.text("return_url"), "url": "",
     });

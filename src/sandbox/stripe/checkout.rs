@@ -6,7 +6,8 @@ use super::{
     ApiError, Call, customers, list,
     params::Params,
     payment_intents, setup_intents,
-    store::{State, new_id, now, nulls, over},
+    store::{State, new_id, nulls, over},
+    wallets,
 };
 
 /// Parameters of create.
@@ -28,7 +29,7 @@ pub fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> {
         return Err(ApiError::invalid("Not a valid URL").code("url_invalid").param("success_url"));
     }
     let customer = params.str("customer").map(|id| customers::alive(state, id)).transpose()?;
-    let created = now();
+    let created = state.now();
     let expires = params.int("expires_at")?.unwrap_or(created + 24 * 3600);
     if !(created + 29 * 60..=created + 24 * 3600 + 60).contains(&expires) {
         let message = "The `expires_at` timestamp must be between 30 minutes and 24 hours from Checkout Session creation.";
@@ -49,6 +50,7 @@ pub fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> {
         let intent = setup_intents::open(state, &session["customer"], &metadata, Some(&id));
         session["setup_intent"] = intent["id"].clone();
     }
+    session["payment_method_types"] = wallets::offered(&session, params);
     state.put(session.clone());
     Ok(session)
 }
@@ -100,7 +102,7 @@ fn price(state: &mut State, session: &mut Value, params: &Params) -> Result<(), 
     let mut ids = Vec::new();
     let mut currency = None;
     for item in &items {
-        let line = line_item(item)?;
+        let line = line_item(state.now(), item)?;
         if currency.get_or_insert_with(|| line["currency"].clone()) != &line["currency"] {
             return Err(ApiError::invalid("All line items must have the same currency.").param(&item.path("price_data")));
         }
@@ -118,7 +120,7 @@ fn price(state: &mut State, session: &mut Value, params: &Params) -> Result<(), 
     Ok(())
 }
 
-fn line_item(item: &Params) -> Result<Value, ApiError> {
+fn line_item(now: i64, item: &Params) -> Result<Value, ApiError> {
     if let Some(id) = item.str("price") {
         return Err(ApiError::missing("price", id).param(&item.path("price")));
     }
@@ -136,7 +138,7 @@ fn line_item(item: &Params) -> Result<Value, ApiError> {
         "id": new_id("li"), "object": "item", "adjustable_quantity": null, "amount_discount": 0, "amount_subtotal": amount, "amount_tax": 0,
         "amount_total": amount, "currency": currency, "description": name, "metadata": {}, "quantity": quantity,
         "price": {
-            "id": new_id("price"), "object": "price", "active": false, "billing_scheme": "per_unit", "created": now(), "currency": currency,
+            "id": new_id("price"), "object": "price", "active": false, "billing_scheme": "per_unit", "created": now, "currency": currency,
             "custom_unit_amount": null, "livemode": false, "lookup_key": null, "metadata": {}, "nickname": null, "product": new_id("prod"),
             "recurring": null, "tax_behavior": "unspecified", "tiers_mode": null, "transform_quantity": null, "type": "one_time",
             "unit_amount": unit, "unit_amount_decimal": unit.to_string(),
@@ -147,7 +149,7 @@ fn line_item(item: &Params) -> Result<Value, ApiError> {
 /// A session, expired by now if its time is over.
 pub fn current(state: &mut State, id: &str) -> Result<Value, ApiError> {
     let session = state.find("checkout.session", id)?;
-    if session["status"] == "open" && session["expires_at"].as_i64().is_some_and(|at| at <= now()) {
+    if session["status"] == "open" && session["expires_at"].as_i64().is_some_and(|at| at <= state.now()) {
         return Ok(expired(state, session));
     }
     Ok(session)

@@ -57,7 +57,7 @@ pub fn resume(state: &State, id: &str) -> Result<String, ApiError> {
 }
 
 /// The payment intent of a session, made at its first try.
-fn intent_of(state: &mut State, session: &mut Value) -> String {
+pub fn intent_of(state: &mut State, session: &mut Value) -> String {
     if let Some(id) = session["payment_intent"].as_str() {
         return id.to_owned();
     }
@@ -72,20 +72,25 @@ fn intent_of(state: &mut State, session: &mut Value) -> String {
         setup_future_usage: usage.clone(),
         belongs: Some(("_session", session["id"].as_str().unwrap_or_default())),
     };
-    let intent = payment_intents::open(state, new)["id"].clone();
-    session["payment_intent"] = intent.clone();
+    let mut intent = payment_intents::open(state, new);
+    intent["payment_method_types"] = session["payment_method_types"].clone();
+    let id = intent["id"].as_str().unwrap_or_default().to_owned();
+    state.put(intent);
+    session["payment_intent"] = json!(id);
     state.put(session.clone());
-    intent.as_str().unwrap_or_default().to_owned()
+    id
 }
 
-/// The intent succeeded: so is the session.
+/// The intent succeeded, or a wallet has taken it and pays later: so is the session.
 pub fn complete(state: &mut State, id: &str) -> Result<(), ApiError> {
     let mut session = state.find("checkout.session", id)?;
+    let late = session["status"] == "complete";
     session["status"] = json!("complete");
-    if session["mode"] == "payment" {
+    let intent = session["payment_intent"].as_str().and_then(|id| state.get(id)).unwrap_or(&Value::Null);
+    if session["mode"] == "payment" && intent["status"] == "succeeded" {
         session["payment_status"] = json!("paid");
     }
     state.put(session.clone());
-    state.emit("checkout.session.completed", &session);
+    state.emit(if late { "checkout.session.async_payment_succeeded" } else { "checkout.session.completed" }, &session);
     Ok(())
 }

@@ -6,29 +6,36 @@ use super::{
     ApiError, Call, list,
     params::Params,
     payment_methods,
-    store::{State, new_id, now},
+    store::{State, new_id},
+    tax_ids,
 };
 
 /// Parameters of create and update.
 pub const WORDS: &str = "address{city country line1 line2 postal_code state} balance business_name description email \
     individual_name invoice_prefix invoice_settings{custom_fields default_payment_method footer rendering_options} metadata \
     name next_invoice_sequence payment_method phone preferred_locales shipping tax{ip_address validate_location} tax_exempt \
-    tax_id_data{type value} expand";
+    tax_id_data{type value} test_clock expand";
 
 /// `POST /v1/customers`
 pub fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let id = new_id("cus");
     let mut customer = json!({
-        "id": id, "object": "customer", "address": null, "balance": 0, "created": now(), "currency": null,
+        "id": id, "object": "customer", "address": null, "balance": 0, "created": state.now(), "currency": null,
         "customer_account": null, "default_source": null, "delinquent": false, "description": null, "discount": null,
         "email": null, "invoice_prefix": id[4..12].to_uppercase(),
         "invoice_settings": {"custom_fields": null, "default_payment_method": null, "footer": null, "rendering_options": null},
         "livemode": false, "metadata": {}, "name": null, "next_invoice_sequence": 1, "phone": null,
         "preferred_locales": [], "shipping": null, "tax_exempt": "none", "test_clock": null,
     });
+    if let Some(clock) = call.params.str("test_clock") {
+        customer["test_clock"] = state.find("test_helpers.test_clock", clock)?["id"].clone();
+    }
     apply(state, &mut customer, &call.params)?;
     state.put(customer.clone());
     state.emit("customer.created", &customer);
+    for tax_id in call.params.list("tax_id_data") {
+        tax_ids::add(state, &id, tax_id.need("type")?, tax_id.need("value")?)?;
+    }
     if let Some(method) = call.params.str("payment_method") {
         payment_methods::attach_to(state, method, &id)?;
     }
@@ -43,6 +50,11 @@ pub fn get(state: &mut State, call: &Call) -> Result<Value, ApiError> {
 /// `POST /v1/customers/{id}`
 pub fn update(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let before = alive(state, call.id())?;
+    for fixed in ["tax_id_data", "test_clock"] {
+        if call.params.has(fixed) {
+            return Err(ApiError::invalid(format!("Received unknown parameter: {fixed}")).code("parameter_unknown").param(fixed));
+        }
+    }
     let mut customer = before.clone();
     apply(state, &mut customer, &call.params)?;
     change(state, &before, customer)

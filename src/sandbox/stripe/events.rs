@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     API_VERSION, ApiError, Call, deliveries, expand, list,
-    store::{State, new_id, now},
+    store::{State, new_id},
 };
 
 impl State {
@@ -25,9 +25,9 @@ impl State {
     fn record(&mut self, kind: &str, object: &Value, previous: Option<Value>) {
         let id = new_id("evt");
         let mut event = json!({
-            "id": id, "object": "event", "api_version": API_VERSION, "created": now(),
+            "id": id, "object": "event", "api_version": API_VERSION, "created": self.now(),
             "data": {"object": expand::public(self, object)},
-            "livemode": false, "pending_webhooks": i64::from(self.sends_webhooks()),
+            "livemode": false, "pending_webhooks": deliveries::receivers(self, kind).len(),
             "request": self.request, "type": kind,
         });
         if let Some(previous) = previous {

@@ -22,9 +22,12 @@ pub fn public(state: &State, object: &Value) -> Value {
                 answer["invoice_pdf"] = json!(format!("{base}/invoice/{id}/pdf"));
             }
         }
+        "credit_note" => {
+            answer["lines"] = list::embedded(state, &object["_lines"], &format!("/v1/credit_notes/{id}/lines"), 10);
+        }
         "checkout.session" if answer["status"] == "open" => answer["url"] = json!(format!("{base}/pay/{id}")),
         "billing_portal.session" => answer["url"] = json!(format!("{base}/portal/{id}")),
-        "payment_intent" | "setup_intent" if answer["next_action"].is_object() => {
+        "payment_intent" | "setup_intent" if answer["next_action"]["type"] == "redirect_to_url" => {
             answer["next_action"]["redirect_to_url"]["url"] = json!(format!("{base}/3ds/{id}"));
         }
         _ => {}
@@ -77,6 +80,7 @@ fn on_request(state: &State, node: &Value, name: &str) -> Option<Value> {
         ("invoice", "payments") => {
             Some(list::embedded(state, &of("invoice_payment", "invoice"), &format!("/v1/invoice_payments?invoice={id}"), 10))
         }
+        ("customer", "tax_ids") => Some(list::embedded(state, &of("tax_id", "customer"), &format!("/v1/customers/{id}/tax_ids"), 10)),
         ("charge", "refunds") => Some(list::embedded(state, &of("refund", "charge"), &format!("/v1/charges/{id}/refunds"), 10)),
         _ => None,
     }

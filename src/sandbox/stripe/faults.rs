@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use super::store::{State, Store, new_id};
 
 const ON_REQUESTS: &[&str] = &["429", "500_before", "500_after", "drop_before", "drop_after", "slow", "html_502"];
-const ON_WEBHOOKS: &[&str] = &["duplicate", "late", "lost", "shuffle", "stale", "wrong_secret"];
+const ON_WEBHOOKS: &[&str] =
+    &["duplicate", "late", "lost", "old_version", "shuffle", "stale", "two_signatures", "unknown_type", "wrong_secret"];
 
 /// One fault in the queue.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -5,10 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{
-    ApiError,
-    store::{State, now},
-};
+use super::{ApiError, store::State};
 
 const KEPT_SECONDS: i64 = 24 * 3600;
 
@@ -48,7 +45,7 @@ pub fn begin(state: &mut State, key: &str, digest: &str) -> Result<Seen, ApiErro
     if key.len() > 255 {
         return Err(error(StatusCode::BAD_REQUEST, "Idempotency keys have at most 255 characters."));
     }
-    if let Some(reply) = state.replies.get(key).filter(|reply| now() - reply.created < KEPT_SECONDS) {
+    if let Some(reply) = state.replies.get(key).filter(|reply| state.wall() - reply.created < KEPT_SECONDS) {
         if reply.digest != digest {
             let message = format!(
                 "Keys for idempotent requests can only be used with the same parameters they were first used with. \

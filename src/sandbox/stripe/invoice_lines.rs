@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{
     ApiError, Call, customers, invoices, list,
     params::Params,
-    store::{State, new_id, now},
+    store::{State, new_id},
 };
 
 /// Parameters of `add_lines`.
@@ -30,7 +30,7 @@ pub fn add(state: &mut State, call: &Call) -> Result<Value, ApiError> {
         return Err(ApiError::invalid(format!("An invoice has at most {MOST} lines.")).param("lines"));
     }
     let mut invoice = before.clone();
-    let new = lines.iter().map(|line| line_of(&invoice, line)).collect::<Result<Vec<_>, _>>()?;
+    let new = lines.iter().map(|line| line_of(state.now(), &invoice, line)).collect::<Result<Vec<_>, _>>()?;
     for line in new {
         append(state, &mut invoice, line);
     }
@@ -41,7 +41,7 @@ pub fn add(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     Ok(invoice)
 }
 
-fn line_of(invoice: &Value, line: &Params) -> Result<Value, ApiError> {
+fn line_of(now: i64, invoice: &Value, line: &Params) -> Result<Value, ApiError> {
     let quantity = line.int("quantity")?.unwrap_or(1);
     let data = line.at("price_data");
     let (amount, pricing) = match line.int("amount")? {
@@ -59,7 +59,7 @@ fn line_of(invoice: &Value, line: &Params) -> Result<Value, ApiError> {
     let period = line.at("period");
     let (start, end) = match line.has("period") {
         true => (period.need_int("start")?, period.need_int("end")?),
-        false => (now(), now()),
+        false => (now, now),
     };
     let name = data.at("product_data");
     let description = line.str("description").or(name.str("name"));
@@ -109,10 +109,10 @@ pub fn create_item(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let invoice = params.str("invoice").map(|id| invoices::draft(state, id, "You can only add items to draft invoices.")).transpose()?;
     let currency = if params.has("currency") { params.currency("currency")? } else { "usd".to_owned() };
     let at = invoice.clone().unwrap_or_else(|| json!({"id": null, "currency": currency}));
-    let mut line = line_of(&at, params)?;
+    let mut line = line_of(state.now(), &at, params)?;
     let id = line["parent"]["invoice_item_details"]["invoice_item"].clone();
     let item = json!({
-        "id": id, "object": "invoiceitem", "amount": line["amount"], "currency": line["currency"], "customer": customer, "customer_account": null, "date": now(),
+        "id": id, "object": "invoiceitem", "amount": line["amount"], "currency": line["currency"], "customer": customer, "customer_account": null, "date": state.now(),
         "description": line["description"], "discountable": true, "discounts": [], "invoice": at["id"], "livemode": false,
         "metadata": line["metadata"], "net_amount": line["amount"], "parent": null, "period": line["period"], "pricing": line["pricing"],
         "proration": false, "quantity": line["quantity"], "quantity_decimal": line["quantity_decimal"], "tax_rates": [], "test_clock": null,

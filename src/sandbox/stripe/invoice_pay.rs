@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{
-    ApiError, Call, customers, invoice_payments, invoices,
+    ApiError, Call, customers, invoice_finalize, invoice_payments,
     payment_methods::{self, NewCard},
     payments::{self, Attempt},
-    store::{State, now},
+    store::State,
 };
 
 /// `POST /v1/invoices/{id}/pay`
@@ -14,7 +14,7 @@ pub fn pay(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let params = &call.params;
     let mut invoice = payable(state, call.id())?;
     if invoice["status"] == "draft" {
-        invoice = invoices::finalized(state, invoice)?;
+        invoice = invoice_finalize::finalized(state, invoice)?;
         if invoice["status"] == "paid" {
             return Ok(invoice);
         }
@@ -123,7 +123,7 @@ pub fn paid(state: &mut State, id: &str, amount: i64) -> Result<Value, ApiError>
     invoice["amount_paid"] = json!(amount);
     invoice["amount_remaining"] = json!(0);
     invoice["auto_advance"] = json!(false);
-    invoice["status_transitions"]["paid_at"] = json!(now());
+    invoice["status_transitions"]["paid_at"] = json!(state.now());
     state.put(invoice.clone());
     state.emit("invoice.paid", &invoice);
     state.emit("invoice.payment_succeeded", &invoice);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{
     ApiError, Call, list,
     payment_intents::{self, New},
-    store::{State, new_id, now},
+    store::{State, new_id},
 };
 
 /// Makes the default payment of a finalized invoice, with its intent.
@@ -23,7 +23,7 @@ pub fn open(state: &mut State, invoice: &Value) {
     let amount = new.amount;
     let intent = payment_intents::open(state, new);
     state.put(json!({
-        "id": new_id("inpay"), "object": "invoice_payment", "amount_paid": null, "amount_requested": amount, "created": now(),
+        "id": new_id("inpay"), "object": "invoice_payment", "amount_paid": null, "amount_requested": amount, "created": state.now(),
         "currency": invoice["currency"], "invoice": invoice["id"], "is_default": true, "livemode": false,
         "payment": {"type": "payment_intent", "payment_intent": intent["id"]}, "status": "open",
         "status_transitions": {"canceled_at": null, "paid_at": null},
@@ -40,12 +40,31 @@ fn default_of(state: &State, invoice: &str) -> Option<Value> {
     state.all("invoice_payment").find(|payment| payment["invoice"] == invoice && payment["status"] == "open").cloned()
 }
 
+/// The charge that paid an invoice.
+pub fn charge_of(state: &State, invoice: &str) -> Option<Value> {
+    let payment = state.all("invoice_payment").find(|payment| payment["invoice"] == invoice && payment["status"] == "paid")?;
+    let intent = state.get(payment["payment"]["payment_intent"].as_str()?)?;
+    state.get(intent["latest_charge"].as_str()?).cloned()
+}
+
+/// An open invoice asks for another amount now.
+pub fn ask_for(state: &mut State, invoice: &str, amount: i64) {
+    let Some(mut payment) = default_of(state, invoice) else { return };
+    let intent = payment["payment"]["payment_intent"].as_str().and_then(|id| state.get(id)).cloned();
+    payment["amount_requested"] = json!(amount);
+    state.put(payment);
+    if let Some(mut intent) = intent {
+        intent["amount"] = json!(amount);
+        state.put(intent);
+    }
+}
+
 /// The default payment of an invoice is paid.
 pub fn paid(state: &mut State, invoice: &str) {
     let Some(mut payment) = default_of(state, invoice) else { return };
     payment["status"] = json!("paid");
     payment["amount_paid"] = payment["amount_requested"].clone();
-    payment["status_transitions"]["paid_at"] = json!(now());
+    payment["status_transitions"]["paid_at"] = json!(state.now());
     state.put(payment.clone());
     state.emit("invoice_payment.paid", &payment);
 }
@@ -54,7 +73,7 @@ pub fn paid(state: &mut State, invoice: &str) {
 pub fn cancel(state: &mut State, invoice: &str) {
     let Some(mut payment) = default_of(state, invoice) else { return };
     payment["status"] = json!("canceled");
-    payment["status_transitions"]["canceled_at"] = json!(now());
+    payment["status_transitions"]["canceled_at"] = json!(state.now());
     let intent = payment["payment"]["payment_intent"].as_str().and_then(|id| state.get(id)).cloned();
     state.put(payment);
     if let Some(intent) = intent {

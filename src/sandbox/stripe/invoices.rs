@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{
-    ApiError, Call, customers, invoice_lines, invoice_pay, invoice_payments, list,
+    ApiError, Call, customers, invoice_finalize, invoice_lines, invoice_payments, list,
     params::Params,
-    payment_intents,
-    store::{State, new_id, now, nulls, over},
+    store::{State, new_id, nulls, over},
+    tax_ids,
 };
 
 /// Parameters of create and update.
@@ -26,7 +26,8 @@ pub fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     }
     let currency = if params.has("currency") { params.currency("currency")? } else { "usd".to_owned() };
     let pending = params.one_of("pending_invoice_items_behavior", &["exclude", "include"])?;
-    let mut invoice = blank(&customer, method, &currency);
+    let mut invoice = blank(state.now(), &customer, method, &currency);
+    invoice["customer_tax_ids"] = tax_ids::on_paper(state, &customer);
     apply(state, &mut invoice, params)?;
     if pending == Some("include") {
         let customer = customer["id"].as_str().unwrap_or_default();
@@ -38,12 +39,12 @@ pub fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     Ok(invoice)
 }
 
-fn blank(customer: &Value, method: &str, currency: &str) -> Value {
+fn blank(now: i64, customer: &Value, method: &str, currency: &str) -> Value {
     let own = json!({
-        "id": new_id("in"), "object": "invoice", "collection_method": method, "created": now(), "currency": currency,
+        "id": new_id("in"), "object": "invoice", "collection_method": method, "created": now, "currency": currency,
         "customer": customer["id"], "customer_address": customer["address"], "customer_email": customer["email"],
-        "customer_name": customer["name"], "customer_phone": customer["phone"], "customer_tax_exempt": customer["tax_exempt"],
-        "period_end": now(), "period_start": now(), "starting_balance": customer["balance"],
+        "customer_name": customer["name"], "test_clock": customer["test_clock"], "customer_phone": customer["phone"], "customer_tax_exempt": customer["tax_exempt"],
+        "period_end": now, "period_start": now, "starting_balance": customer["balance"],
     });
     over(over(zeroes(), defaults()), own)
 }
@@ -91,7 +92,7 @@ fn apply(state: &State, invoice: &mut Value, params: &Params) -> Result<(), ApiE
         }
     }
     if let Some(days) = params.int("days_until_due")? {
-        invoice["due_date"] = json!(now() + days * 86400);
+        invoice["due_date"] = json!(state.now() + days * 86400);
     }
     if let Some(enabled) = params.at("automatic_tax").bool("enabled")? {
         invoice["automatic_tax"]["enabled"] = json!(enabled);
@@ -157,57 +158,11 @@ pub fn delete(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     Ok(json!({"id": call.id(), "object": "invoice", "deleted": true}))
 }
 
-/// `POST /v1/invoices/{id}/finalize`
-pub fn finalize(state: &mut State, call: &Call) -> Result<Value, ApiError> {
-    let mut invoice = draft(state, call.id(), "This invoice is already finalized, you can't re-finalize a non-draft invoice.")?;
-    if let Some(advance) = call.params.bool("auto_advance")? {
-        invoice["auto_advance"] = json!(advance);
-    }
-    finalized(state, invoice)
-}
-
-/// Draft → open: number, balance applied, payment intent; open → paid at once when nothing is left to collect.
-pub fn finalized(state: &mut State, mut invoice: Value) -> Result<Value, ApiError> {
-    let id = invoice["id"].as_str().unwrap_or_default().to_owned();
-    let before = customers::alive(state, invoice["customer"].as_str().unwrap_or_default())?;
-    let mut customer = before.clone();
-    let sequence = customer["next_invoice_sequence"].as_i64().unwrap_or(1);
-    let prefix = customer["invoice_prefix"].as_str().unwrap_or_default();
-    let number = invoice["_number"].as_str().map_or_else(|| format!("{prefix}-{sequence:04}"), str::to_owned);
-    let total = invoice["total"].as_i64().unwrap_or(0);
-    let starting = customer["balance"].as_i64().unwrap_or(0);
-    let owed = total.saturating_add(starting);
-    // Below Stripe's minimum charge nothing is collected: it waits on the customer's balance for the next invoice.
-    let too_small = owed < payment_intents::minimum(invoice["currency"].as_str().unwrap_or_default());
-    let (due, ending) = if too_small { (0, owed) } else { (owed, 0) };
-    customer["next_invoice_sequence"] = json!(sequence + 1);
-    customer["balance"] = json!(ending);
-    if customer["currency"].is_null() {
-        customer["currency"] = invoice["currency"].clone();
-    }
-    customers::change(state, &before, customer)?;
-    invoice["number"] = json!(number);
-    invoice["starting_balance"] = json!(starting);
-    invoice["ending_balance"] = json!(ending);
-    invoice["amount_due"] = json!(due);
-    invoice["amount_remaining"] = json!(due);
-    invoice["status"] = json!("open");
-    invoice["effective_at"] = json!(now());
-    invoice["status_transitions"]["finalized_at"] = json!(now());
-    state.put(invoice.clone());
-    state.emit("invoice.finalized", &invoice);
-    if due == 0 {
-        return invoice_pay::paid(state, &id, 0);
-    }
-    invoice_payments::open(state, &invoice);
-    Ok(invoice)
-}
-
 /// `POST /v1/invoices/{id}/send`: as in Stripe's test mode, an event and no mail.
 pub fn send(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let mut invoice = state.find("invoice", call.id())?;
     if invoice["status"] == "draft" {
-        invoice = finalized(state, invoice)?;
+        invoice = invoice_finalize::finalized(state, invoice)?;
     }
     if invoice["collection_method"] != "send_invoice" {
         return Err(ApiError::invalid("You can only manually send an invoice if its collection method is 'send_invoice'."));
@@ -238,7 +193,7 @@ pub fn mark_uncollectible(state: &mut State, call: &Call) -> Result<Value, ApiEr
 fn close(state: &mut State, mut invoice: Value, status: &str, stamp: &str, event: &str) -> Result<Value, ApiError> {
     invoice["status"] = json!(status);
     invoice["auto_advance"] = json!(false);
-    invoice["status_transitions"][stamp] = json!(now());
+    invoice["status_transitions"][stamp] = json!(state.now());
     state.put(invoice.clone());
     state.emit(event, &invoice);
     Ok(invoice)

@@ -55,6 +55,11 @@ pub fn equal(params: &Params, names: &[&str], object: &Value) -> bool {
     names.iter().all(|name| params.str(name).is_none_or(|wanted| object[*name] == wanted))
 }
 
+/// The same for booleans.
+pub fn equal_bool(params: &Params, names: &[&str], object: &Value) -> bool {
+    names.iter().all(|name| params.str(name).is_none_or(|wanted| object[*name].as_bool() == Some(wanted == "true")))
+}
+
 /// The filter `created`, a number or `created[gte]` and its like.
 pub fn created(params: &Params, object: &Value) -> bool {
     let at = object["created"].as_i64().unwrap_or_default();

@@ -7,7 +7,7 @@ use super::{
     params::Params,
     payment_methods,
     payments::{self, Attempt},
-    store::{State, new_id, now},
+    store::{State, new_id},
 };
 
 /// Parameters of create.
@@ -73,7 +73,7 @@ pub fn open(state: &mut State, new: New<'_>) -> Value {
         "amount_received": 0, "application": null, "application_fee_amount": null,
         "automatic_payment_methods": {"enabled": true, "allow_redirects": "always"}, "canceled_at": null, "cancellation_reason": null,
         "capture_method": "automatic", "client_secret": format!("{id}_secret_sandbox"), "confirmation_method": "automatic",
-        "created": now(), "currency": new.currency, "customer": new.customer, "customer_account": null, "description": new.description,
+        "created": state.now(), "currency": new.currency, "customer": new.customer, "customer_account": null, "description": new.description,
         "excluded_payment_method_types": null, "last_payment_error": null, "latest_charge": null, "livemode": false,
         "metadata": new.metadata, "next_action": null, "on_behalf_of": null, "payment_method": null, "payment_method_options": null,
         "payment_method_types": ["card"], "processing": null, "receipt_email": null, "review": null,
@@ -190,7 +190,7 @@ pub fn cancel(state: &mut State, call: &Call) -> Result<Value, ApiError> {
 /// Cancels whatever its state.
 pub fn canceled(state: &mut State, mut intent: Value, reason: Value) -> Value {
     intent["status"] = json!("canceled");
-    intent["canceled_at"] = json!(now());
+    intent["canceled_at"] = json!(state.now());
     intent["cancellation_reason"] = reason;
     intent["next_action"] = Value::Null;
     state.put(intent.clone());

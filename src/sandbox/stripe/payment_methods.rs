@@ -4,10 +4,12 @@ use serde_json::{Value, json};
 
 use super::{
     ApiError, Call, customers, list,
-    store::{State, new_id, now},
+    store::{State, new_id},
 };
 use crate::sandbox::cards::{self, TestCard};
 
+/// Parameters of update.
+pub const UPDATE_WORDS: &str = "card{exp_month exp_year} billing_details allow_redisplay metadata expand";
 /// Parameters of create.
 pub const WORDS: &str = "type card{number exp_month exp_year cvc token} billing_details allow_redisplay metadata expand";
 
@@ -32,10 +34,7 @@ pub fn create_from_card(state: &mut State, new: &NewCard) -> Value {
     let brand = new.card.brand;
     let method = json!({
         "id": new_id("pm"), "object": "payment_method", "allow_redisplay": "unspecified",
-        "billing_details": {
-            "address": {"city": null, "country": null, "line1": null, "line2": null, "postal_code": null, "state": null},
-            "email": new.email, "name": new.name, "phone": null, "tax_id": null,
-        },
+        "billing_details": billing_details(&json!(new.email), &json!(new.name)),
         "card": {
             "brand": brand, "checks": {"address_line1_check": null, "address_postal_code_check": null, "cvc_check": "pass"},
             "country": "US", "display_brand": brand, "exp_month": new.exp_month, "exp_year": new.exp_year,
@@ -44,11 +43,19 @@ pub fn create_from_card(state: &mut State, new: &NewCard) -> Value {
             "networks": {"available": [brand], "preferred": null}, "regulated_status": "unregulated",
             "three_d_secure_usage": {"supported": true}, "wallet": null,
         },
-        "created": now(), "customer": null, "customer_account": null, "livemode": false, "metadata": {}, "type": "card",
+        "created": state.now(), "customer": null, "customer_account": null, "livemode": false, "metadata": {}, "type": "card",
         "_card": new.card.alias, "_authenticated": false,
     });
     state.put(method.clone());
     method
+}
+
+/// Who pays, with all members.
+pub fn billing_details(email: &Value, name: &Value) -> Value {
+    json!({
+        "address": {"city": null, "country": null, "line1": null, "line2": null, "postal_code": null, "state": null},
+        "email": email, "name": name, "phone": null, "tax_id": null,
+    })
 }
 
 /// How a kept payment method behaves.
@@ -98,6 +105,27 @@ pub fn of_customer(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     customers::alive(state, call.id())?;
     let params = &call.params;
     list::page(state, call, "payment_method", |method| method["customer"] == call.id() && list::equal(params, &["type"], method))
+}
+
+/// `POST /v1/payment_methods/{id}`: the expiry, the holder, metadata.
+pub fn update(state: &mut State, call: &Call) -> Result<Value, ApiError> {
+    let before = state.find("payment_method", call.id())?;
+    let params = &call.params;
+    let mut method = before.clone();
+    for name in ["exp_month", "exp_year"] {
+        if let Some(value) = params.at("card").int(name)? {
+            method["card"][name] = json!(value);
+        }
+    }
+    for name in ["email", "name"] {
+        if params.at("billing_details").has(name) {
+            method["billing_details"][name] = params.at("billing_details").text(name);
+        }
+    }
+    method["metadata"] = params.metadata_over(&method["metadata"]);
+    state.put(method.clone());
+    state.emit_updated("payment_method.updated", &before, &method);
+    Ok(method)
 }
 
 /// `POST /v1/payment_methods/{id}/attach`

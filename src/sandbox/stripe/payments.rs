@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    ApiError, Call, checkout_pay, invoice_pay, list, payment_methods,
-    store::{State, new_id, now, nulls, over},
+    ApiError, Call, checkout_pay, disputes, invoice_pay, list, payment_methods,
+    store::{State, new_id, nulls, over},
 };
 use crate::sandbox::cards::{Challenge, Decline, TestCard};
 
@@ -68,9 +68,8 @@ fn succeed(state: &mut State, mut intent: Value, method: &Value, attempt: Attemp
     }
     state.emit("charge.succeeded", &charge);
     state.emit("payment_intent.succeeded", &intent);
-    if let (Some(customer), Some(method), true) =
-        (intent["customer"].as_str(), method["id"].as_str(), !intent["setup_future_usage"].is_null())
-    {
+    let saves = method["type"] == "card" && !intent["setup_future_usage"].is_null();
+    if let (Some(customer), Some(method), true) = (intent["customer"].as_str(), method["id"].as_str(), saves) {
         payment_methods::attach_to(state, method, customer)?;
     }
     if let Some(invoice) = intent["_invoice"].as_str() {
@@ -78,6 +77,9 @@ fn succeed(state: &mut State, mut intent: Value, method: &Value, attempt: Attemp
     }
     if let Some(session) = intent["_session"].as_str() {
         checkout_pay::complete(state, session)?;
+    }
+    if payment_methods::test_card(method).disputes {
+        disputes::open(state, charge["id"].as_str().unwrap_or_default(), "fraudulent")?;
     }
     Ok(intent)
 }
@@ -109,11 +111,11 @@ fn charge(state: &mut State, intent: &Value, method: &Value, failed: Option<&Dec
     let set = json!({
         "id": new_id("ch"), "object": "charge", "amount": amount, "amount_captured": if paid { amount.clone() } else { json!(0) },
         "amount_refunded": 0, "balance_transaction": paid.then(|| new_id("txn")), "billing_details": method["billing_details"],
-        "calculated_statement_descriptor": "LENSMETER SANDBOX", "captured": paid, "created": now(), "currency": intent["currency"],
+        "calculated_statement_descriptor": "LENSMETER SANDBOX", "captured": paid, "created": state.now(), "currency": intent["currency"],
         "customer": intent["customer"], "description": intent["description"], "disputed": false,
         "failure_code": failed.map(|why| why.code), "failure_message": failed.map(|why| why.message), "fraud_details": {},
         "livemode": false, "metadata": intent["metadata"], "outcome": outcome(failed), "paid": paid, "payment_intent": intent["id"],
-        "payment_method": method["id"], "payment_method_details": {"type": "card", "card": card_details(&method["card"], amount)},
+        "payment_method": method["id"], "payment_method_details": method_details(method, amount),
         "refunded": false, "status": if paid { "succeeded" } else { "failed" },
     });
     let charge = over(nulls(EMPTY), set);
@@ -130,6 +132,14 @@ fn outcome(failed: Option<&Decline>) -> Value {
         "seller_message": if paid { "Payment complete." } else { "The bank did not return any further details with this decline." },
         "type": if paid { "authorized" } else { "issuer_declined" },
     })
+}
+
+fn method_details(method: &Value, amount: &Value) -> Value {
+    match method["type"].as_str().unwrap_or_default() {
+        "card" => json!({"type": "card", "card": card_details(&method["card"], amount)}),
+        "alipay" => json!({"type": "alipay", "alipay": {"buyer_id": null, "fingerprint": null, "transaction_id": null}}),
+        wallet => json!({"type": wallet, wallet: {"fingerprint": null, "location": null, "reader": null, "transaction_id": null}}),
+    }
 }
 
 fn card_details(card: &Value, amount: &Value) -> Value {

@@ -4,8 +4,9 @@ use poem::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::{
-    ApiError, billing_portal, checkout, customers, events, expand, invoice_lines, invoice_pay, invoice_payments, invoices, known,
-    list::PAGING, params::Params, payment_intents, payment_methods, payments, refunds, setup_intents, store::State,
+    ApiError, billing_portal, checkout, credit_notes, customers, disputes, events, expand, invoice_finalize, invoice_lines, invoice_pay,
+    invoice_payments, invoices, known, list::PAGING, params::Params, payment_intents, payment_methods, payments, portal_configurations,
+    refunds, setup_intents, store::State, tax_ids, test_clocks, webhook_endpoints,
 };
 
 /// One parsed request.
@@ -25,6 +26,11 @@ impl Call {
     /// The id in the path.
     pub fn id(&self) -> &str {
         self.ids.first().map(String::as_str).unwrap_or_default()
+    }
+
+    /// The second id in the path.
+    pub fn second(&self) -> &str {
+        self.ids.get(1).map(String::as_str).unwrap_or_default()
     }
 }
 
@@ -57,12 +63,21 @@ static OPERATIONS: &[Operation] = &[
     on_get("customers/:id", "expand", customers::get),
     on_post("customers/:id", customers::WORDS, customers::update),
     on_delete("customers/:id", customers::delete),
+    on_post("customers/:id/tax_ids", "type value expand", tax_ids::create),
+    on_get("customers/:id/tax_ids", "", tax_ids::list),
+    on_get("customers/:id/tax_ids/:id", "expand", tax_ids::get),
+    on_delete("customers/:id/tax_ids/:id", tax_ids::delete),
     on_get("customers/:id/payment_methods", "type allow_redisplay", payment_methods::of_customer),
     on_post("payment_methods", payment_methods::WORDS, payment_methods::create),
     on_get("payment_methods", "customer type allow_redisplay", payment_methods::list),
     on_get("payment_methods/:id", "expand", payment_methods::get),
+    on_post("payment_methods/:id", payment_methods::UPDATE_WORDS, payment_methods::update),
     on_post("payment_methods/:id/attach", "customer expand", payment_methods::attach),
     on_post("payment_methods/:id/detach", "expand", payment_methods::detach),
+    on_post("setup_intents", setup_intents::WORDS, setup_intents::create),
+    on_get("setup_intents", "customer payment_method created", setup_intents::list),
+    on_post("setup_intents/:id/confirm", "payment_method return_url use_stripe_sdk expand", setup_intents::confirm_call),
+    on_post("setup_intents/:id/cancel", "cancellation_reason expand", setup_intents::cancel),
     on_get("setup_intents/:id", "expand client_secret", setup_intents::get),
     on_post("payment_intents", payment_intents::WORDS, payment_intents::create),
     on_get("payment_intents", "customer created", payment_intents::list),
@@ -77,6 +92,10 @@ static OPERATIONS: &[Operation] = &[
     on_get("checkout/sessions/:id/line_items", "", checkout::line_items),
     on_post("checkout/sessions/:id/expire", "expand", checkout::expire),
     on_post("billing_portal/sessions", billing_portal::WORDS, billing_portal::create),
+    on_post("billing_portal/configurations", portal_configurations::WORDS, portal_configurations::create),
+    on_get("billing_portal/configurations", "active is_default", portal_configurations::list),
+    on_get("billing_portal/configurations/:id", "expand", portal_configurations::get),
+    on_post("billing_portal/configurations/:id", portal_configurations::WORDS, portal_configurations::update),
     on_post("invoices", invoices::WORDS, invoices::create),
     on_get("invoices", "customer status collection_method created subscription due_date", invoices::list),
     on_get("invoices/:id", "expand", invoices::get),
@@ -84,7 +103,7 @@ static OPERATIONS: &[Operation] = &[
     on_delete("invoices/:id", invoices::delete),
     on_get("invoices/:id/lines", "", invoice_lines::list),
     on_post("invoices/:id/add_lines", invoice_lines::WORDS, invoice_lines::add),
-    on_post("invoices/:id/finalize", "auto_advance expand", invoices::finalize),
+    on_post("invoices/:id/finalize", "auto_advance expand", invoice_finalize::finalize),
     on_post("invoices/:id/pay", "forgive mandate off_session paid_out_of_band payment_method expand", invoice_pay::pay),
     on_post("invoices/:id/send", "expand", invoices::send),
     on_post("invoices/:id/void", "expand", invoices::void),
@@ -95,6 +114,27 @@ static OPERATIONS: &[Operation] = &[
     on_post("refunds", "payment_intent charge amount reason metadata expand", refunds::create),
     on_get("refunds", "payment_intent charge created", refunds::list),
     on_get("refunds/:id", "expand", refunds::get),
+    on_post("refunds/:id", "metadata expand", refunds::update),
+    on_post("refunds/:id/cancel", "expand", refunds::cancel),
+    on_get("disputes", "charge payment_intent created", disputes::list),
+    on_get("disputes/:id", "expand", disputes::get),
+    on_post("disputes/:id", disputes::WORDS, disputes::update),
+    on_post("disputes/:id/close", "expand", disputes::close),
+    on_post("credit_notes", credit_notes::WORDS, credit_notes::create),
+    on_get("credit_notes", "customer invoice created", credit_notes::list),
+    on_get("credit_notes/:id", "expand", credit_notes::get),
+    on_get("credit_notes/:id/lines", "", credit_notes::lines),
+    on_post("credit_notes/:id/void", "expand", credit_notes::void),
+    on_post("webhook_endpoints", webhook_endpoints::WORDS, webhook_endpoints::create),
+    on_get("webhook_endpoints", "", webhook_endpoints::list),
+    on_get("webhook_endpoints/:id", "expand", webhook_endpoints::get),
+    on_post("webhook_endpoints/:id", webhook_endpoints::UPDATE_WORDS, webhook_endpoints::update),
+    on_delete("webhook_endpoints/:id", webhook_endpoints::delete),
+    on_post("test_helpers/test_clocks", "frozen_time name expand", test_clocks::create),
+    on_get("test_helpers/test_clocks", "", test_clocks::list),
+    on_get("test_helpers/test_clocks/:id", "expand", test_clocks::get),
+    on_post("test_helpers/test_clocks/:id/advance", "frozen_time expand", test_clocks::advance),
+    on_delete("test_helpers/test_clocks/:id", test_clocks::delete),
     on_get("events", "type types created delivery_success", events::list),
     on_get("events/:id", "expand", events::get),
 ];
@@ -132,7 +172,10 @@ fn matches(pattern: &str, path: &str) -> Option<Vec<String>> {
 
 /// Does the call, and expands what it asked for.
 pub fn run(state: &mut State, call: &Call) -> Result<Value, ApiError> {
-    let kept = (call.operation.run)(state, call)?;
+    state.frozen = test_clocks::frozen_for(state, call);
+    let done = (call.operation.run)(state, call);
+    state.frozen = None;
+    let kept = done?;
     let mut answer = expand::public(state, &kept);
     for path in call.params.raw()["expand"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         expand::expand(state, &mut answer, path)?;

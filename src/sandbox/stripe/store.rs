@@ -10,8 +10,8 @@ use std::{
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use super::{ApiError, Delivery, faults::Fault, idempotency::Reply};
-use crate::sandbox::{Settings, clock::real_now, journal::Journal};
+use super::{ApiError, Delivery, faults::Fault, idempotency::Reply, requests::Requests};
+use crate::sandbox::{Settings, journal::Journal};
 
 /// What the lock guards.
 #[derive(Debug, Default)]
@@ -31,7 +31,14 @@ pub struct State {
     pub(super) request: Value,
     /// Base of the hosted pages.
     pub base_url: String,
-    sends_webhooks: bool,
+    /// The configured receiver of webhooks is told of events, beside the registered endpoints.
+    pub(super) sends_webhooks: bool,
+    /// Seconds by which the sandbox is ahead of real time.
+    pub(super) ahead: i64,
+    /// The test clock of the running call's customer: its frozen time.
+    pub(super) frozen: Option<i64>,
+    /// What was asked, for who wants to see it; not journaled.
+    pub(super) requests: Requests,
     unsaved: Vec<Value>,
 }
 
@@ -133,9 +140,10 @@ impl State {
         self.request = json!({"id": null, "idempotency_key": null});
     }
 
-    /// Whether events are sent at all.
-    pub(super) fn sends_webhooks(&self) -> bool {
-        self.sends_webhooks
+    /// Keeps how far ahead of real time the sandbox is.
+    pub(super) fn put_ahead(&mut self, seconds: i64) {
+        self.unsaved.push(json!({ "ahead": seconds }));
+        self.ahead = seconds;
     }
 
     /// Keeps a delivery.
@@ -168,7 +176,9 @@ impl State {
     }
 
     fn replay(&mut self, mut line: Value) {
-        if let Some(id) = line["gone"].as_str() {
+        if let Some(seconds) = line["ahead"].as_i64() {
+            self.ahead = seconds;
+        } else if let Some(id) = line["gone"].as_str() {
             let id = id.to_owned();
             self.forget(&id);
         } else if line["object"].is_object() {
@@ -186,7 +196,8 @@ impl State {
         let objects = ids.filter_map(|id| self.objects.get(id)).map(|object| json!({ "object": object }));
         let deliveries = self.deliveries.values().map(|delivery| json!({ "delivery": delivery }));
         let replies = self.replies.values().map(|reply| json!({ "reply": reply }));
-        objects.chain(deliveries).chain(replies).collect()
+        let clock = std::iter::once(json!({ "ahead": self.ahead }));
+        clock.chain(objects).chain(deliveries).chain(replies).collect()
     }
 }
 
@@ -195,11 +206,6 @@ pub fn new_id(prefix: &str) -> String {
     const LETTERS: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let letters: String = (0..24).map(|_| char::from(LETTERS[rand::random_range(0..LETTERS.len())])).collect();
     format!("{prefix}_{letters}")
-}
-
-/// Now in Stripe's whole seconds.
-pub fn now() -> i64 {
-    real_now().timestamp()
 }
 
 /// `own`'s members laid over `base`'s.

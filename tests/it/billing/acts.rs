@@ -12,7 +12,7 @@ use lensmeter::billing::invoice::act::{ActError, Why, credit_note as notes, tran
 use lensmeter::billing::invoice::item::{self, NewItem};
 use lensmeter::billing::invoice::preview::preview;
 use lensmeter::billing::invoice::{audit, export, line::Line, verify};
-use lensmeter::billing::stripe::invoice::{self as remote, Status};
+use lensmeter::billing::provider::{Status, invoice as remote};
 use lensmeter::billing::{credit, ledger};
 use lensmeter::platform::config::{Seller, TaxRate};
 use sea_orm::{ActiveValue::Set, ConnectionTrait as _, DatabaseConnection, EntityTrait as _, PaginatorTrait as _};

@@ -1,51 +1,42 @@
 //! Invoices at Stripe, against the sandbox.
 
-use std::net::SocketAddr;
-
 use entity::account::Standing;
 use entity::invoice::{Model as Invoice, PaymentState};
 use entity::ledger_account::Code;
 use entity::money::{Minor, Nanos};
 use entity::{Time, account, mail, payment, queue_job};
+use lensmeter::billing::auto_top_up::offer::{self, OfferTopUp};
+use lensmeter::billing::buyer::{self, SyncBuyer};
+use lensmeter::billing::invoice::act::{refund, remote_note};
 use lensmeter::billing::invoice::collect;
-use lensmeter::billing::stripe::Stripe;
-use lensmeter::billing::stripe::invoice::{self as remote, NewLine, Status};
+use lensmeter::billing::provider::{NewInvoice, NewLine, Provider, Status, invoice as remote};
+use lensmeter::billing::sync::{self, SyncStripeEvent};
+use lensmeter::billing::watch::poll;
 use lensmeter::billing::{dunning, ledger, payment as payments, sweep, top_up};
 use lensmeter::platform::clock::Clock;
 use lensmeter::platform::config::Dunning;
 use lensmeter::platform::queue::{self, Job, Outcome};
-use lensmeter::sandbox::{self, Sandbox, Settings};
+use lensmeter::sandbox::{self, Sandbox};
 use sea_orm::{DatabaseConnection, EntityTrait as _};
-use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{URL, assert_balanced, end_period, reread, use_images};
+use crate::support::sandbox::Checked;
 use crate::support::{db, make};
 
 /// A sandbox that sends no webhooks by itself, our client for it, and a browser for its pages.
 pub struct Till {
-    pub stripe: Stripe,
+    pub stripe: Provider,
     sandbox: Sandbox,
     http: reqwest::Client,
-    _stop: DropGuard,
+    _checked: Checked,
 }
 
 impl Till {
     pub async fn open() -> Self {
-        let any: SocketAddr = ([127, 0, 0, 1], 0).into();
-        let stop = CancellationToken::new();
-        let settings = Settings {
-            stripe_listen: any,
-            mail_listen: any,
-            smtp_listen: any,
-            webhook_url: String::new(),
-            webhook_secret: "whsec_test".into(),
-            state_file: None,
-            live_key_present: false,
-        };
-        let sandbox = sandbox::start(settings, stop.clone()).await.expect("the sandbox starts");
-        let stripe = Stripe::new(&sandbox.stripe_url, "sk_test_1");
+        let checked = Checked::start("", None).await;
+        let stripe = Provider::new(&checked.api, "sk_test_1");
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().expect("a client");
-        Self { stripe, sandbox, http, _stop: stop.drop_guard() }
+        Self { stripe, sandbox: checked.sandbox.clone(), http, _checked: checked }
     }
 
     /// Fills the card form of a hosted page.
@@ -53,6 +44,58 @@ impl Till {
         let form = [("card_number", number), ("exp", "12/40"), ("cvc", "123"), ("name", "Ada")];
         let answer = self.http.post(page).form(&form).send().await.expect("the page answers");
         assert_eq!(answer.status(), 303, "{page}");
+    }
+
+    /// Hears what happened at Stripe, and does what follows.
+    pub async fn news(&self, db: &DatabaseConnection, now: Time) {
+        // The sandbox lives by the wall clock, and so does what it tells.
+        let wall = Clock::System.now();
+        poll::run(db, &self.stripe, false, wall).await.expect("a list of events");
+        self.work(db, now.max(wall)).await;
+    }
+
+    /// A call to the sandbox that we do not make ourselves.
+    pub async fn post(&self, path: &str, form: &[(&str, &str)]) -> serde_json::Value {
+        let request = self.http.post(format!("{}{path}", self.sandbox.stripe_url)).bearer_auth("sk_test_1").form(form);
+        let answer = request.header("stripe-version", sandbox::API_VERSION).send().await.expect("an answer");
+        let (status, text) = (answer.status(), answer.text().await.unwrap_or_default());
+        assert!(status.is_success() || status.is_redirection(), "{path}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    /// Chooses a wallet on a payment page, and says what it does.
+    pub async fn wallet(&self, page: &str, wallet: &str, outcome: &str) {
+        let answer = self.http.post(format!("{page}/{wallet}")).send().await.expect("the page answers");
+        let next = answer.headers().get("location").expect("a page of the wallet").to_str().expect("text").to_owned();
+        let next = if next.starts_with('/') { format!("{}{next}", self.sandbox.stripe_url) } else { next };
+        let answer = self.http.post(next).form(&[("outcome", outcome)]).send().await.expect("the wallet answers");
+        assert_eq!(answer.status(), 303);
+    }
+
+    /// Spoils the next requests whose `METHOD /path` contains `matching`.
+    pub async fn fault(&self, kind: &str, times: u32, matching: &str) {
+        let fault = serde_json::json!({ "kind": kind, "times": times, "matching": matching });
+        let answer = self.http.post(format!("{}/sandbox/faults", self.sandbox.stripe_url)).json(&fault).send().await.expect("an answer");
+        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap_or_default());
+    }
+
+    /// Lets time pass at Stripe: it forgets keys after a day.
+    pub async fn later(&self, pause: chrono::TimeDelta) {
+        let by = serde_json::json!({ "advance_seconds": pause.num_seconds() });
+        let answer = self.http.post(format!("{}/sandbox/clock", self.sandbox.stripe_url)).json(&by).send().await.expect("an answer");
+        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap_or_default());
+    }
+
+    /// Goes on with a key that Stripe does not know; returns the right one.
+    pub fn wrong_key(&mut self) -> Provider {
+        std::mem::replace(&mut self.stripe, Provider::new(&self.sandbox.stripe_url, "wrong"))
+    }
+
+    /// Something of the sandbox, as Stripe's API shows it.
+    pub async fn get(&self, path: &str) -> serde_json::Value {
+        let request = self.http.get(format!("{}{path}", self.sandbox.stripe_url)).bearer_auth("sk_test_1");
+        let answer = request.header("stripe-version", sandbox::API_VERSION).send().await.expect("an answer");
+        answer.json().await.expect("JSON")
     }
 
     /// Runs the billing jobs that are due; mails and invoices of other periods wait.
@@ -70,7 +113,7 @@ impl Till {
     async fn run(&self, db: &DatabaseConnection, job: queue_job::Model, now: Time) -> Outcome {
         let payload = job.payload.clone();
         match job.kind.as_str() {
-            collect::PushInvoice::KIND => collect::push(db, &self.stripe, serde_json::from_value(payload).unwrap(), now).await,
+            collect::PushInvoice::KIND => collect::push(db, &self.stripe, URL, serde_json::from_value(payload).unwrap(), now).await,
             collect::CollectInvoice::KIND => collect::collect(db, &self.stripe, URL, serde_json::from_value(payload).unwrap(), now).await,
             payments::SyncInvoice::KIND => {
                 let job: payments::SyncInvoice = serde_json::from_value(payload).unwrap();
@@ -78,6 +121,11 @@ impl Till {
             }
             dunning::Dun::KIND => dunning::run(db, &Dunning::default(), URL, serde_json::from_value(payload).unwrap(), now).await,
             dunning::TellRestored::KIND => dunning::tell_restored(db, URL, serde_json::from_value(payload).unwrap(), now).await,
+            remote_note::PushCreditNote::KIND => remote_note::push(db, &self.stripe, serde_json::from_value(payload).unwrap(), now).await,
+            refund::RefundCreditNote::KIND => refund::run(db, &self.stripe, serde_json::from_value(payload).unwrap(), now).await,
+            OfferTopUp::KIND => offer::run(db, &self.stripe, URL, serde_json::from_value(payload).unwrap(), now).await,
+            SyncBuyer::KIND => buyer::run(db, &self.stripe, serde_json::from_value(payload).unwrap()).await,
+            SyncStripeEvent::KIND => sync::run(db, &self.stripe, URL, serde_json::from_value(payload).unwrap(), now).await,
             top_up::SyncTopUp::KIND => {
                 let job: top_up::SyncTopUp = serde_json::from_value(payload).unwrap();
                 top_up::sync(db, &self.stripe, URL, job.top_up, now).await
@@ -166,7 +214,7 @@ async fn a_crash_after_any_step_goes_on_and_charges_once() {
     let db = db::fresh().await;
     let till = Till::open().await;
     let (_, invoice, now) = invoiced(&db, &till, "4242424242424242").await;
-    let push = || collect::push(&db, &till.stripe, collect::PushInvoice { invoice: invoice.id }, now);
+    let push = || collect::push(&db, &till.stripe, URL, collect::PushInvoice { invoice: invoice.id }, now);
     let charge = || collect::collect(&db, &till.stripe, URL, collect::CollectInvoice { invoice: invoice.id, attempt: 1 }, now);
     push().await.expect("pushed");
     let id = reread(&db, &invoice).await.stripe_invoice_id.unwrap();
@@ -189,9 +237,11 @@ async fn totals_that_differ_delete_the_copy_and_park_the_job() {
     // Someone adds a line to the draft before we do.
     let account = account::Entity::find_by_id(account.id).one(&*db).await.unwrap().unwrap();
     let customer = account.stripe_customer_id.as_deref().unwrap();
-    let copy = remote::create(&till.stripe, invoice.id, customer, "usd", invoice.number.as_deref().unwrap()).await.unwrap();
+    let number = invoice.number.as_deref().unwrap();
+    let new = NewInvoice { id: invoice.id, customer, currency: "usd", number, days_until_due: None };
+    let copy = remote::create(&db, &till.stripe, new, now).await.unwrap();
     let line = NewLine { description: "x".into(), amount: Minor(777), period: (now, now), metadata: std::collections::HashMap::new() };
-    remote::add_lines(&till.stripe, invoice.id, &copy.id, vec![line]).await.unwrap();
+    remote::add_lines(&db, &till.stripe, invoice.id, &copy.id, vec![line], now).await.unwrap();
     till.work(&db, now).await;
     let parked = queue::parked(&*db).await.unwrap();
     let error = parked[0].last_error.as_deref().unwrap();
@@ -217,18 +267,13 @@ impl Till {
     pub async fn decline_from_now_on(&self, account: &account::Model, db: &DatabaseConnection) {
         let account = account::Entity::find_by_id(account.id).one(db).await.unwrap().unwrap();
         let customer = account.stripe_customer_id.expect("a customer");
-        let post = async |path: String, form: Vec<(&str, String)>| {
-            let request = self.http.post(format!("{}{path}", self.sandbox.stripe_url)).bearer_auth("sk_test_1").form(&form);
-            let answer = request.header("stripe-version", sandbox::API_VERSION).send().await.expect("an answer");
-            assert!(answer.status().is_success(), "{path}: {}", answer.text().await.unwrap_or_default());
-        };
-        post("/v1/payment_methods/pm_card_chargeCustomerFail/attach".into(), vec![("customer", customer.clone())]).await;
-        let list = self.http.get(format!("{}/v1/customers/{customer}/payment_methods", self.sandbox.stripe_url));
-        let list = list.bearer_auth("sk_test_1").header("stripe-version", sandbox::API_VERSION).send().await.expect("an answer");
-        let methods: serde_json::Value = list.json().await.expect("JSON");
-        let bad =
-            methods["data"].as_array().unwrap().iter().find(|method| method["card"]["last4"] == "0341").expect("the card")["id"].clone();
-        let setting = vec![("invoice_settings[default_payment_method]", bad.as_str().unwrap().to_owned())];
-        post(format!("/v1/customers/{customer}"), setting).await;
+        self.replace_card(&customer, "pm_card_chargeCustomerFail").await;
+    }
+
+    /// Saves one of Stripe's ready-made cards and makes it the one for invoices.
+    pub async fn replace_card(&self, customer: &str, alias: &str) {
+        let saved = self.post(&format!("/v1/payment_methods/{alias}/attach"), &[("customer", customer)]).await;
+        let id = saved["id"].as_str().expect("its id");
+        self.post(&format!("/v1/customers/{customer}"), &[("invoice_settings[default_payment_method]", id)]).await;
     }
 }

@@ -3,13 +3,17 @@
 use entity::account::Locale;
 use lensmeter::platform::mail::compose;
 
-const LETTERS: [&str; 15] = [
+const LETTERS: [&str; 19] = [
     "verify",
     "already_member",
     "reset",
     "invoice",
     "receipt",
     "payment_failed",
+    "payment_action",
+    "payment_overdue",
+    "invoice_due",
+    "top_up_action",
     "card_expiring",
     "credit_low",
     "budget_near",
@@ -21,7 +25,7 @@ const LETTERS: [&str; 15] = [
     "auto_top_up_off",
 ];
 
-const VALUES: [(&str, &str); 27] = [
+const VALUES: [(&str, &str); 28] = [
     ("company", "Ada & Sons"),
     ("buyer", "Ada & Sons"),
     ("seller", "Lensmeter Example GmbH"),
@@ -40,6 +44,7 @@ const VALUES: [(&str, &str); 27] = [
     ("date", "2026-11-20"),
     ("reference", "top_0A1B2C"),
     ("next", "2026-12-21"),
+    ("due", "2027-01-04"),
     ("card", "visa •••• 4242"),
     ("month", "2027-03"),
     ("remaining", "0.98 USD"),

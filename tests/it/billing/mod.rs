@@ -1,27 +1,36 @@
 //! Money: the books, the documents, Stripe, and what a duplicate, a crash or a liar does to them.
 
-mod alerts;
 mod acts;
+mod alerts;
 mod auto_top_up;
 mod books;
+mod cards;
 mod catalogue;
 mod changing;
 mod clock;
 mod collecting;
 mod credits;
+mod disputes;
 mod documents;
 mod dunning;
 mod golden;
 mod inbound;
 mod invariants;
 mod invoices;
+mod intents;
 mod letters;
+mod live;
 mod paper;
 mod pricing;
+mod returning;
+mod sca;
+mod sending;
 mod shop;
 mod simulating;
 mod topping_up;
 mod year;
+mod traces;
+mod watching;
 
 use entity::ids::{EventId, KeyId, PeriodId, PriceId, RequestId};
 use entity::money::Nanos;

@@ -2,6 +2,7 @@
 
 mod billing_details;
 mod coupon;
+mod cards;
 mod journey;
 mod keys;
 mod plan;

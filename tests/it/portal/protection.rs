@@ -2,7 +2,7 @@
 
 use super::{Portal, seen};
 
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 11] = [
     "/app",
     "/app/playground",
     "/app/keys",
@@ -10,6 +10,7 @@ const PAGES: [&str; 10] = [
     "/app/billing",
     "/app/billing/details",
     "/app/billing/alerts",
+    "/app/billing/cards",
     "/app/invoices",
     "/app/settings",
     "/app/usage.csv",

@@ -1,47 +1,81 @@
 //! The sandbox is what the other tests lean on: it has to behave as Stripe and as a mail server do.
 
+mod clock;
+mod contract;
 mod mail;
+mod money_back;
 mod protocol;
+mod registered;
 mod restart;
+mod sdk;
 mod types;
+mod wallets;
 mod webhooks;
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use lensmeter::sandbox::{self, Sandbox, Settings};
 use serde_json::Value;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
-const SECRET: &str = "whsec_test";
+use crate::support::sandbox::{Checked, WEBHOOK_SECRET};
 
 /// A started sandbox that ends with the test, and a client for it.
 struct Stand {
+    checked: Checked,
     sandbox: Sandbox,
     http: reqwest::Client,
-    stop: Option<DropGuard>,
 }
 
 impl Stand {
     async fn start(webhook_url: &str, state_file: Option<PathBuf>) -> Self {
-        let any: SocketAddr = ([127, 0, 0, 1], 0).into();
-        let stop = CancellationToken::new();
-        let settings = Settings {
-            stripe_listen: any,
-            mail_listen: any,
-            smtp_listen: any,
-            webhook_url: webhook_url.to_owned(),
-            webhook_secret: SECRET.to_owned(),
-            state_file,
-            live_key_present: false,
-        };
-        let sandbox = sandbox::start(settings, stop.clone()).await.expect("the sandbox starts");
+        let checked = Checked::start(webhook_url, state_file).await;
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build();
-        Self { sandbox, http: http.expect("a client"), stop: Some(stop.drop_guard()) }
+        Self { sandbox: checked.sandbox.clone(), checked, http: http.expect("a client") }
     }
 
     fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
-        let url = format!("{}{path}", self.sandbox.stripe_url);
-        self.http.request(method, url).bearer_auth("sk_test_1").header("stripe-version", sandbox::API_VERSION)
+        self.request_at(&self.checked.api, method, path)
+    }
+
+    fn request_at(&self, base: &str, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, format!("{base}{path}")).bearer_auth("sk_test_1").header("stripe-version", sandbox::API_VERSION)
+    }
+
+    /// Asks past the contract, what Stripe would not take.
+    async fn post_wrong(&self, path: &str, form: &[(&str, &str)]) -> (u16, Value) {
+        told(self.request_at(&self.sandbox.stripe_url, reqwest::Method::POST, path).form(form)).await
+    }
+
+    /// Makes the outside act: a bank, a wallet, the clock.
+    async fn control(&self, path: &str) -> Value {
+        let answer = self.http.post(format!("{}/sandbox/{path}", self.sandbox.stripe_url)).send().await.expect("the sandbox answers");
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        answer.json().await.expect("JSON")
+    }
+
+    async fn advance(&self, seconds: i64) {
+        let order = serde_json::json!({ "advance_seconds": seconds });
+        let sent = self.http.post(format!("{}/sandbox/clock", self.sandbox.stripe_url)).json(&order).send().await.expect("an answer");
+        assert!(sent.status().is_success());
+    }
+
+    /// The types of all events so far, oldest first.
+    async fn events(&self) -> Vec<String> {
+        let events = self.get("/v1/events?limit=100").await;
+        events["data"].as_array().into_iter().flatten().rev().map(|event| text(event, "type")).collect()
+    }
+
+    async fn delete(&self, path: &str) -> (u16, Value) {
+        told(self.request(reqwest::Method::DELETE, path)).await
+    }
+
+    /// A payment of 25 dollars that this card makes at once: its intent.
+    async fn paid(&self, customer: &str, card: &str) -> Value {
+        let form = [("amount", "2500"), ("currency", "usd"), ("customer", customer), ("payment_method", card), ("confirm", "true")];
+        let (status, intent) = self.post("/v1/payment_intents", &form).await;
+        assert_eq!((status, intent["status"].as_str()), (200, Some("succeeded")), "{intent}");
+        intent
     }
 
     async fn post(&self, path: &str, form: &[(&str, &str)]) -> (u16, Value) {
@@ -119,7 +153,7 @@ async fn refuses_to_start_beside_a_live_key() {
         mail_listen: any,
         smtp_listen: any,
         webhook_url: String::new(),
-        webhook_secret: SECRET.to_owned(),
+        webhook_secret: WEBHOOK_SECRET.to_owned(),
         state_file: None,
         live_key_present: true,
     };

@@ -78,7 +78,7 @@ async fn queued_faults_come_once_and_only_where_they_match() {
 async fn refuses_what_it_does_not_know() {
     let stand = Stand::start("", None).await;
     let code = async |path: &str, form: &[(&str, &str)]| {
-        let (status, body) = stand.post(path, form).await;
+        let (status, body) = stand.post_wrong(path, form).await;
         (status, body["error"]["code"].as_str().unwrap_or_default().to_owned())
     };
     assert_eq!(code("/v1/customers", &[("emial", "a@b.c")]).await, (400, "parameter_unknown".to_owned()));
@@ -186,4 +186,54 @@ async fn an_invoice_goes_its_way() {
     {
         assert!(kinds.iter().any(|k| k == kind), "{kind} in {kinds:?}");
     }
+}
+
+#[tokio::test]
+async fn lists_have_cursors_and_answers_expand() {
+    let stand = Stand::start("", None).await;
+    let mut made = Vec::new();
+    for _ in 0..5 {
+        made.push(stand.customer().await);
+    }
+    made.reverse();
+    let ids = async |query: &str| {
+        let page = stand.get(&format!("/v1/customers?{query}")).await;
+        let ids = page["data"].as_array().expect("a list").iter().map(|customer| text(customer, "id")).collect::<Vec<_>>();
+        (ids, page["has_more"].as_bool().expect("a boolean"))
+    };
+    assert_eq!(ids("limit=2").await, (made[..2].to_vec(), true));
+    assert_eq!(ids(&format!("limit=2&starting_after={}", made[1])).await, (made[2..4].to_vec(), true));
+    assert_eq!(ids(&format!("limit=2&starting_after={}", made[3])).await, (made[4..].to_vec(), false));
+    assert_eq!(ids(&format!("limit=2&ending_before={}", made[3])).await, (made[1..3].to_vec(), true), "the nearest before it");
+    assert_eq!(stand.get("/v1/customers?limit=101").await["error"]["param"], "limit");
+    assert_eq!(stand.get("/v1/customers?starting_after=cus_none").await["error"]["code"], "resource_missing");
+
+    let invoice = stand.invoice(&made[0], "900").await;
+    let read = stand.get(&format!("/v1/invoices/{invoice}?expand[]=customer&expand[]=payments.data.payment.payment_intent")).await;
+    assert_eq!(read["customer"]["id"], made[0].as_str());
+    assert_eq!(read["payments"]["data"][0]["payment"]["payment_intent"]["amount"], 900);
+    let listed = stand.get("/v1/invoices?expand[]=data.customer").await;
+    assert_eq!(listed["data"][0]["customer"]["email"], "ada@example.com");
+    assert_eq!(stand.get(&format!("/v1/invoices/{invoice}?expand[]=nothing")).await["error"]["param"], "expand");
+    assert_eq!(stand.get(&format!("/v1/invoices/{invoice}?expand[]=a.b.c.d.e.f")).await["error"]["param"], "expand");
+}
+
+#[tokio::test]
+async fn it_tells_what_it_was_asked() {
+    let stand = Stand::start("", None).await;
+    let create = stand.request(reqwest::Method::POST, "/v1/customers").header("idempotency-key", "cus:1");
+    told(create.form(&[("email", "ada@example.com"), ("metadata[account_id]", "7")])).await;
+    stand.get("/v1/customers?limit=3").await;
+    let url = format!("{}/sandbox/requests", stand.sandbox.stripe_url);
+    let asked: Value = stand.http.get(&url).send().await.expect("sent").json().await.expect("JSON");
+    let first = &asked["data"][0];
+    assert_eq!(
+        (first["method"].as_str(), first["path"].as_str(), first["status"].as_u64()),
+        (Some("POST"), Some("/v1/customers"), Some(200))
+    );
+    assert_eq!(first["params"], serde_json::json!([["email", "ada@example.com"], ["metadata[account_id]", "7"]]));
+    assert_eq!((first["idempotency_key"].as_str(), &asked["data"][1]["params"][0][1]), (Some("cus:1"), &Value::from("3")));
+    stand.http.delete(&url).send().await.expect("sent");
+    let asked: Value = stand.http.get(&url).send().await.expect("sent").json().await.expect("JSON");
+    assert_eq!(asked["data"], serde_json::json!([]));
 }

@@ -20,7 +20,7 @@ async fn keeps_its_state() {
     let keyed = |stand: &Stand| stand.request(reqwest::Method::POST, "/v1/customers").header("idempotency-key", "k").form(&[("name", "B")]);
     let (_, first) = told(keyed(&stand)).await;
     send(&stand, "Kept", "text").await;
-    drop(stand.stop.take());
+    stand.checked.stop();
 
     // Cut in the middle of its last line, as by a kill.
     let mut bytes = std::fs::read(&file).expect("the journal");

@@ -1,8 +1,8 @@
 //! async-stripe reads our answers: one missing required member fails a whole object there.
 
 use stripe_shared::{
-    CheckoutSession, CheckoutSessionStatus, Customer, Event, Invoice, InvoicePayment, InvoiceStatus, PaymentIntent, PaymentMethod, Refund,
-    SetupIntent,
+    CheckoutSession, CheckoutSessionStatus, CreditNote, Customer, Dispute, Event, Invoice, InvoicePayment, InvoiceStatus, PaymentIntent,
+    PaymentMethod, Refund, SetupIntent, TaxId,
 };
 
 use super::{Stand, text};
@@ -45,6 +45,12 @@ async fn async_stripe_reads_every_object() {
     read::<CheckoutSession>("a setup session", &setup);
     read::<SetupIntent>("a setup intent", &stand.get(&format!("/v1/setup_intents/{}", text(&setup, "setup_intent"))).await);
     read::<Customer>("a customer", &stand.get(&format!("/v1/customers/{customer}")).await);
+    let note = [("invoice", invoice.as_str()), ("amount", "100"), ("refund_amount", "100")];
+    read::<CreditNote>("a credit note", &stand.post("/v1/credit_notes", &note).await.1);
+    stand.paid(&customer, "pm_card_createDispute").await;
+    read::<stripe_types::List<Dispute>>("disputes", &stand.get("/v1/disputes").await);
+    let tax_id = stand.post(&format!("/v1/customers/{customer}/tax_ids"), &[("type", "eu_vat"), ("value", "DE123456789")]).await.1;
+    read::<TaxId>("a tax id", &tax_id);
     let events: stripe_types::List<Event> = read("events", &stand.get("/v1/events?limit=100").await);
     assert!(events.data.len() > 10);
 }

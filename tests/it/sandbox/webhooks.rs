@@ -16,7 +16,8 @@ use poem::{
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::{SECRET, Stand};
+use super::Stand;
+use crate::support::sandbox::WEBHOOK_SECRET;
 
 /// `Stripe-Signature` and the raw body.
 type Taken = (String, Vec<u8>);
@@ -64,8 +65,12 @@ impl Receiver {
 }
 
 fn verifies(signature: &str, body: &[u8]) -> bool {
+    signed_with(WEBHOOK_SECRET, signature, body)
+}
+
+fn signed_with(secret: &str, signature: &str, body: &[u8]) -> bool {
     let part = |name: &str| signature.split(',').find_map(|part| part.strip_prefix(name)).unwrap_or_default().to_owned();
-    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).expect("any length");
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any length");
     mac.update(format!("{}.", part("t=")).as_bytes());
     mac.update(body);
     hex::encode(mac.finalize().into_bytes()) == part("v1=")
@@ -100,4 +105,44 @@ async fn faults_double_lose_and_forge_them() {
         taken.iter().map(|(_, body)| serde_json::from_slice::<Value>(body).expect("JSON")["id"].to_string()).collect();
     assert_eq!(ids.len(), 2, "one twice, one never, one forged");
     assert_eq!(taken.iter().filter(|(signature, body)| !verifies(signature, body)).count(), 1);
+}
+
+#[tokio::test]
+async fn faults_render_them_as_stripe_may() {
+    let (receiver, url) = Receiver::start(0).await;
+    let stand = Stand::start(&url, None).await;
+    let kinds = ["two_signatures", "old_version", "unknown_type", "stale"];
+    let order: Vec<Value> = kinds.iter().map(|kind| json!({"kind": kind, "matching": "customer.created"})).collect();
+    stand.http.post(format!("{}/sandbox/faults", stand.sandbox.stripe_url)).json(&order).send().await.expect("sent");
+    for count in 1..=kinds.len() {
+        stand.customer().await;
+        // One after the other, so that the order is known.
+        receiver.wait_for(count).await;
+    }
+    let taken = receiver.wait_for(kinds.len()).await;
+    assert_eq!(taken[0].0.matches("v1=").count(), 2);
+    let event = |n: usize| serde_json::from_slice::<Value>(&taken[n].1).expect("JSON");
+    assert_eq!((event(1)["api_version"].as_str(), verifies(&taken[1].0, &taken[1].1)), (Some("2023-10-16"), true));
+    assert_eq!((event(2)["type"].as_str(), verifies(&taken[2].0, &taken[2].1)), (Some("something.unheard_of"), true));
+    assert!(verifies(&taken[3].0, &taken[3].1), "stale, and rightly signed");
+}
+
+#[tokio::test]
+async fn a_registered_endpoint_has_its_own_secret_and_types() {
+    let (receiver, url) = Receiver::start(0).await;
+    let stand = Stand::start("", None).await;
+    let form = [("url", url.as_str()), ("enabled_events[0]", "customer.created"), ("api_version", lensmeter::sandbox::API_VERSION)];
+    let (_, made) = stand.post("/v1/webhook_endpoints", &form).await;
+    let (id, secret) = (super::text(&made, "id"), super::text(&made, "secret"));
+    let read = stand.get(&format!("/v1/webhook_endpoints/{id}")).await;
+    assert!(read.get("secret").is_none(), "told once");
+    let customer = stand.customer().await;
+    stand.post(&format!("/v1/customers/{customer}"), &[("name", "Ada L.")]).await;
+    let taken = receiver.wait_for(1).await;
+    assert!(signed_with(&secret, &taken[0].0, &taken[0].1) && !verifies(&taken[0].0, &taken[0].1));
+    assert_eq!(stand.post(&format!("/v1/webhook_endpoints/{id}"), &[("disabled", "true")]).await.1["status"], "disabled");
+    stand.customer().await;
+    assert_eq!(stand.delete(&format!("/v1/webhook_endpoints/{id}")).await.1["deleted"], true);
+    stand.customer().await;
+    assert_eq!(receiver.taken.lock().expect("no panic before").len(), 1, "neither other types nor while disabled nor when gone");
 }

@@ -109,6 +109,43 @@ pub async fn fresh() -> TestDb {
     TestDb { connection: db::connect(&url, 10).await.expect("the new database answers"), url }
 }
 
+/// A database as it was left, to be copied: nobody is connected to it.
+pub struct Mould {
+    base: String,
+    name: String,
+}
+
+impl TestDb {
+    /// Takes nothing in any more: what is in it can be copied. Whoever else has a pool to it must have closed it.
+    pub async fn into_mould(self) -> Mould {
+        let (base, name) = self.url.rsplit_once('/').expect("the address names a database");
+        let mould = Mould { base: base.to_owned(), name: name.to_owned() };
+        self.connection.close().await.expect("a pool closes");
+        mould
+    }
+}
+
+impl Mould {
+    /// A database with the same in it.
+    pub async fn copy(&self) -> TestDb {
+        let name = format!("test_{}", uuid::Uuid::now_v7().simple());
+        self.administer(&format!("CREATE DATABASE {name} TEMPLATE {}", self.name)).await;
+        let url = format!("{}/{name}", self.base);
+        TestDb { connection: db::connect(&url, 10).await.expect("the new database answers"), url }
+    }
+
+    /// Removes it, with whoever is still connected: for tests that need hundreds.
+    pub async fn remove(self) {
+        self.administer(&format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;
+    }
+
+    async fn administer(&self, statement: &str) {
+        let admin = Database::connect(format!("{}/postgres", self.base)).await.expect("the cluster answers");
+        admin.execute_unprepared(statement).await.expect("the test's own database");
+        admin.close().await.expect("a pool closes");
+    }
+}
+
 /// A database in a cluster of its own, for a test that crashes PostgreSQL. Stopped and removed when dropped.
 pub struct Private {
     pub db: TestDb,

@@ -34,8 +34,13 @@ pub async fn account(db: &DatabaseConnection) -> account::Model {
 
 /// The same in another currency, on the plan that there is in it.
 pub async fn account_in(db: &DatabaseConnection, currency: &str) -> account::Model {
+    account_since(db, currency, start()).await
+}
+
+/// The same since another instant.
+pub async fn account_since(db: &DatabaseConnection, currency: &str, since: entity::Time) -> account::Model {
     let id = AccountId::new();
-    let account = account::Model::new(id, "Ada & Sons".into(), currency, Mode::Test, start());
+    let account = account::Model::new(id, "Ada & Sons".into(), currency, Mode::Test, since);
     account::Entity::insert(account::ActiveModel::from(account.clone())).exec_without_returning(db).await.expect("account");
     member::Entity::insert(member::ActiveModel {
         id: Set(MemberId::new()),
@@ -43,13 +48,13 @@ pub async fn account_in(db: &DatabaseConnection, currency: &str) -> account::Mod
         email: Set(format!("owner-{id}@example.com")),
         password_hash: Set("nobody logs in".into()),
         role: Set(Role::Owner),
-        email_verified_at: Set(Some(start())),
-        created_at: Set(start()),
+        email_verified_at: Set(Some(since)),
+        created_at: Set(since),
     })
     .exec_without_returning(db)
     .await
     .expect("member");
-    subscription::start_in(db, &account, start()).await.expect("subscription");
+    subscription::start_in(db, &account, since).await.expect("subscription");
     account
 }
 

@@ -5,4 +5,7 @@ pub mod db;
 pub mod make;
 pub mod model;
 pub mod picture;
+pub mod postgres_proxy;
 pub mod process;
+pub mod sandbox;
+pub mod stripe_proxy;

@@ -12,6 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::db::TestDb;
 
+/// What a process of ours signs its forms with.
+pub const SECRET: &str = "a secret of at least thirty-two characters";
+
 /// A running server; killed when dropped.
 pub struct Served {
     running: Running,
@@ -62,6 +65,22 @@ pub async fn serve_and_work(db: &TestDb) -> Served {
     start(db, &["serve"], &[]).await
 }
 
+/// `lensmeter worker`; killed when dropped, by SIGKILL: no destructor, no soft stop.
+pub struct Worker(Child);
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// Starts the background work alone.
+pub fn work(db: &TestDb, settings: &[(&str, &str)]) -> Worker {
+    let mut command = program(db);
+    Worker(command.arg("worker").envs(settings.iter().copied()).spawn().expect("the program starts"))
+}
+
 /// What `lensmeter doctor --books` says of a database whose books must agree.
 pub async fn doctor_books(db: &TestDb) -> String {
     let mut command = tokio::process::Command::from(program(db));
@@ -79,7 +98,7 @@ fn program(db: &TestDb) -> Command {
     command.current_dir(env!("CARGO_MANIFEST_DIR")).stdout(Stdio::null()).envs([
         ("DATABASE_URL", db.url.as_str()),
         ("LENSMETER_STORAGE", &objects),
-        ("LENSMETER_SECRET", "a secret of at least thirty-two characters"),
+        ("LENSMETER_SECRET", SECRET),
         ("STRIPE_SECRET_KEY", "sk_test_nobody"),
         ("STRIPE_WEBHOOK_SECRET", "whsec_nobody"),
         ("STRIPE_API_BASE", "http://127.0.0.1:9"),

@@ -12,23 +12,22 @@ use sea_orm::{ActiveValue::Set, ConnectionTrait, DatabaseConnection, EntityTrait
 use serde_json::json;
 
 use super::refund::{self, RefundCreditNote};
-use super::{ActError, Why, find, lock_in, standing, withdraw};
+use super::{ActError, Why, find, lock_in, remote_note, standing, withdraw};
 use crate::billing::credit::{self, NewGrant};
 use crate::billing::invoice::draft::DraftError;
 use crate::billing::invoice::note::SendCreditNote;
 use crate::billing::ledger::{self, Booking};
-use crate::billing::stripe::Stripe;
+use crate::billing::provider::Provider;
 use crate::billing::{dunning, tax};
 use crate::platform::queue;
 
 /// Issues a credit note. `None` as the settlement takes `amount` off what is unpaid, the others give back what was paid.
 ///
 /// # Errors
-/// When the amount is above what is unpaid, or above what was paid and not yet given back. On an unpaid invoice that Stripe
-/// collects it must be all that is unpaid: a document of another total needs a void.
+/// When the amount is above what is unpaid, or above what was paid and not yet given back.
 pub async fn issue(
     db: &DatabaseConnection,
-    stripe: &Stripe,
+    stripe: &Provider,
     id: InvoiceId,
     (amount, settlement): (Minor, Settlement),
     why: Why<'_>,
@@ -37,7 +36,9 @@ pub async fn issue(
     why.check()?;
     let known = find(db, id).await?;
     check(&known, amount, settlement)?;
-    if settlement == Settlement::None {
+    // Of all that is unpaid nothing is left to pay; of a part, the provider's copy gets a credit note as well.
+    let whole = settlement == Settlement::None && amount == known.due() && known.credited_minor.0 == 0;
+    if whole {
         withdraw(stripe, &known).await?;
     }
     let txn = db.begin().await?;
@@ -48,6 +49,9 @@ pub async fn issue(
     book_in(&txn, &account, &note, now).await?;
     change_in(&txn, &invoice, &note, now).await?;
     settle_in(&txn, &account, &note, now, wall_now).await?;
+    if !whole && settlement != Settlement::Refund {
+        remote_note::enqueue_in(&txn, &note, wall_now).await?;
+    }
     dunning::restore_in(&txn, &account, wall_now).await?;
     queue::enqueue_in(&txn, &SendCreditNote { credit_note: note.id }, Some(note.id.to_string()), wall_now).await?;
     let subject = note.id.to_string();
@@ -66,9 +70,6 @@ fn check(invoice: &invoice::Model, amount: Minor, settlement: Settlement) -> Res
     }
     match settlement {
         Settlement::None if amount > invoice.due() => above("what is still to pay", invoice.due()),
-        Settlement::None if amount < invoice.due() && invoice.stripe_invoice_id.is_some() => {
-            Err(ActError::Conflict("Stripe collects this invoice: credit all that is unpaid, or void it with a one-off item below zero"))
-        }
         Settlement::Refund | Settlement::Credit if amount > given(invoice) => above("what was paid and not given back", given(invoice)),
         _ => Ok(()),
     }
@@ -102,6 +103,8 @@ async fn store_in(
         settlement,
         refund_state: if settlement == Settlement::Refund { RefundState::Pending } else { RefundState::None },
         stripe_refund_id: None,
+        stripe_credit_note_id: None,
+        refund_attempt: 1,
         created_by: why.actor.into(),
         created_at: now,
     };
@@ -182,6 +185,7 @@ async fn settle_in(
 
 #[cfg(test)]
 mod tests {
+    use entity::account::Collection;
     use entity::ids::{AccountId, PeriodId};
     use proptest::prelude::*;
 
@@ -218,6 +222,9 @@ mod tests {
             created_at: now,
             issued_at: None,
             paid_at: None,
+            collection: Collection::Charge,
+            due_at: None,
+            action_needed_at: None,
         }
     }
 

@@ -3,6 +3,7 @@
 
 pub mod credit_note;
 pub mod refund;
+pub mod remote_note;
 pub mod transfer;
 pub mod void;
 pub mod write_off;
@@ -15,8 +16,7 @@ use sea_orm::sea_query::LockType;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, EntityTrait as _, QuerySelect as _};
 
 use super::draft::DraftError;
-use crate::billing::stripe::invoice::{self as remote, Status};
-use crate::billing::stripe::{Stripe, StripeError};
+use crate::billing::provider::{Provider, ProviderError, Status, invoice as remote};
 use crate::platform::audit::{self, Act};
 
 /// Who acts, and why: both stand in the audit log.
@@ -41,8 +41,8 @@ pub enum ActError {
     Amount { what: &'static str, most: Minor, currency: String },
     #[error("amount: {}", .0)]
     Conflict(&'static str),
-    #[error("Stripe: {0}")]
-    Stripe(#[from] StripeError),
+    #[error("{0}")]
+    Provider(#[from] ProviderError),
     #[error("{0}")]
     Draft(#[from] DraftError),
     #[error(transparent)]
@@ -94,12 +94,12 @@ fn standing(invoice: &invoice::Model) -> Result<(), ActError> {
 }
 
 /// Ends Stripe's copy, so that it cannot be paid any more. Done again it finds that done.
-async fn withdraw(stripe: &Stripe, invoice: &invoice::Model) -> Result<(), ActError> {
+async fn withdraw(stripe: &Provider, invoice: &invoice::Model) -> Result<(), ActError> {
     let Some(id) = &invoice.stripe_invoice_id else { return Ok(()) };
     match remote::find(stripe, id).await?.status {
         Status::Draft => remote::delete(stripe, id).await?,
-        Status::Open => remote::void(stripe, invoice.id, id).await?,
-        Status::Paid => return Err(ActError::State { found: "paid at Stripe", advice: "issue a credit note instead" }),
+        Status::Open => remote::void(stripe, id).await?,
+        Status::Paid => return Err(ActError::State { found: "paid already", advice: "issue a credit note instead" }),
         Status::Other => {}
     }
     Ok(())

@@ -13,7 +13,7 @@ use super::{ActError, Why, find, lock_in, standing, withdraw};
 use crate::billing::dunning;
 use crate::billing::invoice::draft::DraftError;
 use crate::billing::ledger::{self, Booking};
-use crate::billing::stripe::Stripe;
+use crate::billing::provider::Provider;
 use crate::platform::db;
 
 /// Notes a transfer. `reference` is the bank's, and known once. Stripe's copy is withdrawn: what is left comes the same way.
@@ -22,7 +22,7 @@ use crate::platform::db;
 /// When the amount is above what is to pay, or the reference is known.
 pub async fn note(
     db: &DatabaseConnection,
-    stripe: &Stripe,
+    stripe: &Provider,
     id: InvoiceId,
     (amount, reference): (Minor, &str),
     why: Why<'_>,

@@ -17,7 +17,7 @@ use super::{ActError, Why, find, lock_in, standing, withdraw};
 use crate::billing::credit::{self, burn};
 use crate::billing::invoice::draft::{self, DraftError};
 use crate::billing::invoice::finalize::{self, FinalizeInvoice};
-use crate::billing::stripe::Stripe;
+use crate::billing::provider::Provider;
 use crate::platform::config::Seller;
 use crate::platform::queue;
 
@@ -28,7 +28,7 @@ use crate::platform::queue;
 /// be made.
 pub async fn void(
     db: &DatabaseConnection,
-    stripe: &Stripe,
+    stripe: &Provider,
     seller: &Seller,
     id: InvoiceId,
     why: Why<'_>,

@@ -11,7 +11,7 @@ use super::{ActError, Why, find, lock_in, standing, withdraw};
 use crate::billing::dunning;
 use crate::billing::invoice::draft::DraftError;
 use crate::billing::ledger::{self, Booking};
-use crate::billing::stripe::Stripe;
+use crate::billing::provider::Provider;
 
 /// Writes off what is still to pay of an invoice. The account owes it no more, so that it may be restored.
 ///
@@ -19,7 +19,7 @@ use crate::billing::stripe::Stripe;
 /// When nothing is to pay.
 pub async fn write_off(
     db: &DatabaseConnection,
-    stripe: &Stripe,
+    stripe: &Provider,
     id: InvoiceId,
     why: Why<'_>,
     wall_now: Time,

@@ -31,7 +31,7 @@ impl Refusal for AdjustError {
 
 impl Refusal for ActError {
     fn is_refusal(&self) -> bool {
-        !matches!(self, Self::Database(_) | Self::Stripe(_) | Self::Draft(_))
+        !matches!(self, Self::Database(_) | Self::Provider(_) | Self::Draft(_))
     }
 }
 

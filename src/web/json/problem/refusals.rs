@@ -78,7 +78,7 @@ impl From<ActError> for Problem {
             ActError::Amount { .. } | ActError::Conflict(_) => of_field("amount"),
             ActError::State { .. } => Self::new(Code::InvoiceState, format!("{}.", capital(&text))),
             ActError::Draft(_) => Self::new(Code::InvoiceState, format!("{}.", capital(&text))),
-            ActError::Stripe(_) => Self::new(Code::Unavailable, format!("{}.", capital(&text))),
+            ActError::Provider(_) => Self::new(Code::Unavailable, format!("{}.", capital(&text))),
             ActError::Database(error) => error.into(),
         }
     }

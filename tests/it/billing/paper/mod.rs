@@ -7,7 +7,7 @@ mod strange;
 use std::process::Command;
 
 use chrono::{TimeDelta, TimeZone as _, Utc};
-use entity::account::Locale;
+use entity::account::{Collection, Locale};
 use entity::ids::{AccountId, InvoiceId, InvoiceLineId, PeriodId, PriceId};
 use entity::invoice::{DocumentState, Model as Invoice, PaymentState};
 use entity::invoice_line::{Kind, Model as Row};
@@ -141,6 +141,9 @@ impl Paper {
             created_at: to + TimeDelta::hours(1),
             issued_at: Some(to + TimeDelta::hours(1)),
             paid_at: None,
+            collection: Collection::Charge,
+            due_at: None,
+            action_needed_at: None,
         };
         let row = |(seq, line): (i32, &Line)| Row {
             id: InvoiceLineId(uuid::Uuid::from_u128(seq.unsigned_abs().into())),
