@@ -9,7 +9,7 @@ use entity::ids::{AccountId, InvoiceId};
 use sea_orm::DatabaseConnection;
 use secrecy::ExposeSecret as _;
 
-use crate::billing::stripe::Stripe;
+use crate::billing::provider::Provider;
 use crate::platform::clock::Clock;
 use crate::platform::config::Config;
 use crate::platform::db;
@@ -120,7 +120,7 @@ struct By {
 /// What the commands work with.
 struct Office {
     db: DatabaseConnection,
-    stripe: Stripe,
+    stripe: Provider,
     config: Config,
     clock: Clock,
 }
@@ -133,7 +133,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let config = Config::load(None)?;
     let url = config.database.url.expose_secret();
     let db = db::connect(url, config.database.max_connections).await.context("DATABASE_URL: cannot connect")?;
-    let stripe = Stripe::new(&config.stripe.api_base, config.stripe.secret_key.expose_secret());
+    let stripe = Provider::new(&config.stripe.api_base, config.stripe.secret_key.expose_secret());
     let office = Office { db, stripe, config, clock: Clock::System };
     let said = match args.subject {
         Subject::Account(Account::List { matching }) => account::list(&office, &matching).await?,

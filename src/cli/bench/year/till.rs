@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use reqwest::RequestBuilder;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::billing::stripe::Stripe;
+use crate::billing::provider::Provider;
 use crate::sandbox::{self, Settings};
 
 const KEY: &str = "sk_test_year";
@@ -14,7 +14,7 @@ const KEY: &str = "sk_test_year";
 const GOOD_CARD: &str = "4242424242424242";
 
 pub(super) struct Till {
-    pub stripe: Stripe,
+    pub stripe: Provider,
     url: String,
     http: reqwest::Client,
     _open: DropGuard,
@@ -35,7 +35,7 @@ impl Till {
         };
         let sandbox = sandbox::start(settings, stop.clone()).await?;
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build()?;
-        Ok(Self { stripe: Stripe::new(&sandbox.stripe_url, KEY), url: sandbox.stripe_url, http, _open: stop.drop_guard() })
+        Ok(Self { stripe: Provider::new(&sandbox.stripe_url, KEY), url: sandbox.stripe_url, http, _open: stop.drop_guard() })
     }
 
     /// Pays on a hosted page. False when the page has nothing to pay any more.
