@@ -48,15 +48,10 @@ impl Memory {
         Some(tally)
     }
 
-    /// A batch was committed that found `before`.
-    pub(super) fn learn(&mut self, before: &Tally, calls: &[&Usage], committed: &[Committed]) {
+    /// A batch was committed that found `before` and left `after`.
+    pub(super) fn learn(&mut self, before: &Tally, after: Tally) {
         if self.counted.len() + self.remaining.len() > ENTRIES {
             *self = Self::default();
-        }
-        let mut after = before.clone();
-        for (call, committed) in calls.iter().zip(committed) {
-            *after.counted.entry((call.period(), call.price)).or_default() += call.quantity;
-            *after.remaining.entry(call.account()).or_default() -= committed.amount.0;
         }
         after.counted.into_iter().for_each(|(key, number)| leave(&mut self.counted, key, before.counted.get(&key), number));
         after.remaining.into_iter().for_each(|(key, number)| leave(&mut self.remaining, key, before.remaining.get(&key), number));
@@ -98,7 +93,7 @@ pub(super) async fn at_once(connection: &mut PgConnection, memory: &mut Memory, 
         .bind(before.remaining.values().copied().collect::<Vec<_>>());
     match query.execute(connection).await {
         Ok(_) => {
-            memory.learn(&before, calls, &rated.committed);
+            memory.learn(&before, tally);
             Tried::Committed(rated.committed)
         }
         Err(error) => {

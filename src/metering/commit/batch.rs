@@ -81,7 +81,7 @@ impl Committer {
             Tried::Not => {}
             Tried::Broken => connection = self.connection().await?,
         }
-        let (committed, before) = match transaction(&mut connection, calls).await {
+        let (committed, before, after) = match transaction(&mut connection, calls).await {
             Ok(done) => done,
             Err(Failed::Calls(out)) => {
                 self.connection = Some(connection);
@@ -91,7 +91,7 @@ impl Committer {
         };
         metrics::counter!("lensmeter_commits", "way" => "transaction").increment(1);
         self.connection = Some(connection);
-        self.memory.learn(&before, calls, &committed);
+        self.memory.learn(&before, after);
         Ok(committed)
     }
 

@@ -9,10 +9,10 @@ use uuid::Uuid;
 use super::rate::{self, Rated, Tally};
 use super::{Committed, Failed, Rejected, Usage, rows};
 
-/// Commits all of the calls or none. Also says what stood under the locks before them.
-pub(super) async fn transaction(connection: &mut PgConnection, calls: &[&Usage]) -> Result<(Vec<Committed>, Tally), Failed> {
+/// Commits all of the calls or none. Also says what stood under the locks before them and stands there after them.
+pub(super) async fn transaction(connection: &mut PgConnection, calls: &[&Usage]) -> Result<(Vec<Committed>, Tally, Tally), Failed> {
     let mut txn = connection.begin().await?;
-    let (rated, before) = match write_in(&mut txn, calls).await {
+    let (rated, before, after) = match write_in(&mut txn, calls).await {
         Ok(written) => written,
         Err(failed) => {
             // At once: a transaction that is only dropped holds its locks until its connection is used again.
@@ -21,15 +21,15 @@ pub(super) async fn transaction(connection: &mut PgConnection, calls: &[&Usage])
         }
     };
     txn.commit().await?;
-    Ok((rated.committed, before))
+    Ok((rated.committed, before, after))
 }
 
-async fn write_in(txn: &mut PgConnection, calls: &[&Usage]) -> Result<(Rated, Tally), Failed> {
-    let mut tally = lock(txn, calls).await?;
-    let before = tally.clone();
-    let rated = rate::rate(calls, &mut tally)?;
+async fn write_in(txn: &mut PgConnection, calls: &[&Usage]) -> Result<(Rated, Tally, Tally), Failed> {
+    let before = lock(txn, calls).await?;
+    let mut after = before.clone();
+    let rated = rate::rate(calls, &mut after)?;
     write(txn, calls, &rated).await?;
-    Ok((rated, before))
+    Ok((rated, before, after))
 }
 
 /// The periods and the balances that a batch locks.
