@@ -98,7 +98,7 @@ where
 {
     let mut count = 0;
     loop {
-        while let Some(job) = claim_of(db, subjects, clock.now()).await? {
+        while let Some(job) = claim_where(db, "split_part(key, ':', 1) = ANY($3)", subjects.to_vec(), clock.now()).await? {
             finish(db, clock, job, &run).await;
             count += 1;
         }
@@ -110,20 +110,6 @@ where
     }
 }
 
-async fn claim_of(db: &DatabaseConnection, subjects: &[String], now: entity::Time) -> Result<Option<queue_job::Model>, DbErr> {
-    let statement = Statement::from_sql_and_values(
-        db.get_database_backend(),
-        "UPDATE queue_job SET locked_until = $2, attempts = attempts + 1
-         WHERE id = (SELECT id FROM queue_job
-                     WHERE split_part(key, ':', 1) = ANY($3) AND state = 'ready' AND run_at <= $1
-                       AND (locked_until IS NULL OR locked_until <= $1)
-                     ORDER BY rank, id LIMIT 1 FOR UPDATE SKIP LOCKED)
-         RETURNING *",
-        [now.into(), (now + CLAIM).into(), subjects.to_vec().into()],
-    );
-    db.query_one_raw(statement).await?.map(|row| queue_job::Model::from_query_result(&row, "")).transpose()
-}
-
 async fn claimed_elsewhere(db: &DatabaseConnection, subjects: &[String], now: entity::Time) -> Result<bool, DbErr> {
     let sql = "SELECT 1 FROM queue_job WHERE split_part(key, ':', 1) = ANY($2) AND state = 'ready' AND run_at <= $1 LIMIT 1";
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [now.into(), subjects.to_vec().into()]);
@@ -131,16 +117,25 @@ async fn claimed_elsewhere(db: &DatabaseConnection, subjects: &[String], now: en
 }
 
 async fn claim(db: &DatabaseConnection, lanes: &[Lane], now: entity::Time) -> Result<Option<queue_job::Model>, DbErr> {
-    let lanes: Vec<String> = lanes.iter().map(|lane| lane.as_str().to_owned()).collect();
-    let statement = Statement::from_sql_and_values(
-        db.get_database_backend(),
+    let lanes = lanes.iter().map(|lane| lane.as_str().to_owned()).collect();
+    claim_where(db, "lane = ANY($3)", lanes, now).await
+}
+
+async fn claim_where(
+    db: &DatabaseConnection,
+    filter: &'static str,
+    values: Vec<String>,
+    now: entity::Time,
+) -> Result<Option<queue_job::Model>, DbErr> {
+    let sql = format!(
         "UPDATE queue_job SET locked_until = $2, attempts = attempts + 1
          WHERE id = (SELECT id FROM queue_job
-                     WHERE lane = ANY($3) AND state = 'ready' AND run_at <= $1 AND (locked_until IS NULL OR locked_until <= $1)
+                     WHERE {filter} AND state = 'ready' AND run_at <= $1 AND (locked_until IS NULL OR locked_until <= $1)
                      ORDER BY rank, id LIMIT 1 FOR UPDATE SKIP LOCKED)
-         RETURNING *",
-        [now.into(), (now + CLAIM).into(), lanes.into()],
+         RETURNING *"
     );
+    let values = [now.into(), (now + CLAIM).into(), values.into()];
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     db.query_one_raw(statement).await?.map(|row| queue_job::Model::from_query_result(&row, "")).transpose()
 }
 
