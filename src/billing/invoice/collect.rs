@@ -157,7 +157,7 @@ async fn created(db: &DatabaseConnection, stripe: &Provider, invoice: &invoice::
 async fn lines_of(db: &DatabaseConnection, invoice: &invoice::Model) -> Result<Vec<NewLine>, DbErr> {
     let period = (invoice.period_starts_at, invoice.period_ends_at);
     let line = |row: invoice_line::Model| NewLine {
-        description: if row.events > 0 { format!("{} ({} units)", row.description, row.quantity) } else { row.description },
+        description: if row.events > 0 { format!("{} × {}", row.quantity, row.description) } else { row.description },
         amount: row.amount_minor,
         period,
         metadata: HashMap::from([("line_id".to_owned(), row.id.to_string())]),
