@@ -3,7 +3,6 @@
 
 use chrono::TimeDelta;
 use entity::account::Collection;
-use entity::credit_movement::Kind as Movement;
 use entity::dispute::{self, State};
 use entity::ids::{AccountId, BalanceId, InvoiceId, TopUpId};
 use entity::invoice::PaymentState;
@@ -17,10 +16,9 @@ use sea_orm::{
 };
 use serde_json::json;
 
-use super::credit::{self, burn};
+use super::credit::revoke;
 use super::ledger::{self, Booking, Side};
 use super::provider::{Dispute, Provider, charge, dispute as remote};
-use crate::metering::limits;
 use crate::platform::audit::{self, Act};
 use crate::platform::queue::{Failure, Outcome};
 use crate::webhooks::{self, Event};
@@ -149,16 +147,9 @@ async fn store_in(txn: &impl ConnectionTrait, row: dispute::Model, new: bool) ->
 
 /// What is left of the credit, up to the amount, cannot be spent any more. What was spent stays spent.
 async fn freeze_in(txn: &DatabaseTransaction, account: &account::Model, amount: Nanos) -> Result<Nanos, DbErr> {
-    let frozen = amount.min(spendable_in(txn, account).await?);
+    let frozen = amount.min(revoke::spendable_in(txn, account.id).await?);
     floor_in(txn, account, frozen).await?;
     Ok(frozen)
-}
-
-/// Under the lock of the balance: no call holds any of it.
-async fn spendable_in(txn: &DatabaseTransaction, account: &account::Model) -> Result<Nanos, DbErr> {
-    let left = limits::lock_credit_in(txn, account.id).await?;
-    let frozen = balance::Entity::credit_of(account.id).one(txn).await?.map(|balance| balance.frozen()).unwrap_or_default();
-    Ok(Nanos((left.0 - frozen.0).max(0)))
 }
 
 async fn floor_in(txn: &impl ConnectionTrait, account: &account::Model, by: Nanos) -> Result<(), DbErr> {
@@ -181,16 +172,7 @@ async fn lose_credit_in(
     amount: Nanos,
     now: Time,
 ) -> Result<(), Failure> {
-    let mut grants = burn::lock_in(txn, account.id, now).await?;
-    let left = amount.min(spendable_in(txn, account).await?);
-    grants.reverse();
-    let taken = burn::plan(&grants, left);
-    for part in &taken {
-        burn::change_in(txn, part.grant, Nanos(-part.amount.0)).await?;
-        burn::note_in(txn, account.id, part, (Movement::Revocation, None, "Disputed top-up"), now).await?;
-    }
-    let gone = burn::sum(&taken).map_err(|error| Failure::Park(error.to_string()))?;
-    credit::raise_in(txn, account.id, Nanos(-gone.0)).await?;
+    let gone = revoke::revoke_in(txn, account.id, amount, "Disputed top-up", now).await?;
     book_in(txn, account, row, ("dispute.credit", (Some(account.id), Code::Credit)), gone, now).await?;
     book_in(txn, account, row, ("dispute.owed", (Some(account.id), Code::Receivable)), Nanos(amount.0 - gone.0), now).await?;
     Ok(())

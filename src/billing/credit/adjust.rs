@@ -1,7 +1,6 @@
 //! Credit that an operator gives or takes back, with a reason.
 
 use entity::credit_grant::{self, Kind};
-use entity::credit_movement::Kind as Movement;
 use entity::ids::AccountId;
 use entity::ledger_account::Code;
 use entity::money::Nanos;
@@ -10,20 +9,18 @@ use sea_orm::sea_query::LockType;
 use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait as _, QuerySelect as _, TransactionTrait as _};
 use serde_json::json;
 
-use super::burn;
-use super::{NewGrant, grant_new_in, raise_in};
+use super::{NewGrant, grant_new_in, revoke};
 use crate::billing::invoice::act::Why;
 use crate::billing::ledger::{self, Booking};
-use crate::metering::limits;
 
 /// Why credit was not adjusted. Nothing is changed then.
 #[derive(Debug, thiserror::Error)]
 pub enum AdjustError {
     #[error("the amount must not be zero")]
     Nothing,
-    /// More was to be taken than the account can still spend.
-    #[error("the account has {} left to spend", .0.0)]
-    TooMuch(Nanos),
+    /// More was to be taken than the account can still spend, which is this, in decimals.
+    #[error("the account has {0} left to spend")]
+    TooMuch(String),
     #[error("there is no such account")]
     Unknown,
     /// The reference was used before: this was done already.
@@ -128,20 +125,10 @@ async fn revoke_in(
     if amount.0 <= 0 {
         return Err(AdjustError::Nothing);
     }
-    let mut grants = burn::lock_in(txn, account.id, now).await?;
-    let left = limits::lock_credit_in(txn, account.id).await?;
-    let frozen = balance::Entity::credit_of(account.id).one(txn).await?.map(|balance| balance.frozen()).unwrap_or_default();
-    let free = Nanos((left.0 - frozen.0).max(0));
-    if amount > free {
-        return Err(AdjustError::TooMuch(free));
+    let gone = revoke::revoke_in(txn, account.id, amount, reason, now).await?;
+    if gone < amount {
+        return Err(AdjustError::TooMuch(gone.decimal(account.exponent())));
     }
-    grants.reverse();
-    let taken = burn::plan(&grants, amount);
-    for part in &taken {
-        burn::change_in(txn, part.grant, Nanos(-part.amount.0)).await?;
-        burn::note_in(txn, account.id, part, (Movement::Revocation, None, reason), now).await?;
-    }
-    raise_in(txn, account.id, Nanos(-amount.0)).await?;
     let booking = Booking {
         kind: "credit.revocation",
         reference,

@@ -119,9 +119,10 @@ pub(in crate::billing) async fn note_in(
     part: &Taken,
     (kind, invoice, reason): (Movement, Option<InvoiceId>, &str),
     at: Time,
-) -> Result<(), DbErr> {
+) -> Result<CreditMovementId, DbErr> {
+    let id = CreditMovementId::new();
     let row = credit_movement::ActiveModel {
-        id: Set(CreditMovementId::new()),
+        id: Set(id),
         account_id: Set(account),
         grant_id: Set(part.grant),
         kind: Set(kind),
@@ -130,5 +131,6 @@ pub(in crate::billing) async fn note_in(
         reason: Set(reason.into()),
         at: Set(at),
     };
-    credit_movement::Entity::insert(row).exec_without_returning(txn).await.map(|_| ())
+    credit_movement::Entity::insert(row).exec_without_returning(txn).await?;
+    Ok(id)
 }

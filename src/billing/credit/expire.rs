@@ -97,11 +97,12 @@ async fn expire_one(db: &DatabaseConnection, grant: &credit_grant::Model) -> Res
     }
     let part = Taken { grant: grant.id, kind: grant.kind, amount: lost };
     burn::change_in(&txn, grant.id, Nanos(-lost.0)).await?;
-    burn::note_in(&txn, account.id, &part, (Movement::Expiry, None, ""), at).await?;
+    let movement = burn::note_in(&txn, account.id, &part, (Movement::Expiry, None, ""), at).await?;
     super::raise_in(&txn, account.id, Nanos(-lost.0)).await?;
     let booking = Booking {
         kind: "credit.expiry",
-        reference: &grant.id.to_string(),
+        // Not the grant: an invoice that takes less than usage had taken leaves it something to lose a second time.
+        reference: &movement.to_string(),
         debit: (Some(account.id), Code::Credit),
         credit: (None, Code::Breakage),
         currency: &account.currency,

@@ -3,6 +3,7 @@
 pub mod adjust;
 pub mod burn;
 pub mod expire;
+pub(super) mod revoke;
 pub mod statement;
 
 use entity::account;

@@ -9,9 +9,10 @@ use lensmeter::billing::credit::adjust::{self, AdjustError, Adjustment};
 use lensmeter::billing::credit::expire;
 use lensmeter::billing::credit::statement::{self, What};
 use lensmeter::billing::invoice::act::Why;
-use lensmeter::billing::{close, credit, ledger};
+use lensmeter::billing::{close, credit, ledger, reconcile};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, EntityTrait as _, PaginatorTrait as _};
 
+use super::shop::{DETECT, Shop, plan_of};
 use super::{assert_balanced, balance, end_period, open_period, use_images};
 use crate::support::{db, make};
 
@@ -72,6 +73,25 @@ async fn what_usage_took_by_then_is_kept_and_the_rest_is_lost() {
     assert_balanced(&db).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_volume_price_gives_back_of_lapsed_credit_lapses_as_well() {
+    let tiers = "[[price]]\nmeter = \"images\"\ntask = \"detect\"\ndescription = \"Detection\"\nscheme = \"volume\"\n\
+                 tiers = [{ up_to = 3, unit = \"0.10\" }, { unit = \"0.07\" }]\n";
+    let shop = Shop::on(&plan_of("test", "eur", "base_fee = \"0\"", tiers)).await;
+    give(&shop.db, &shop.account, 10, Some(10), Some(10), "short").await;
+    shop.calls(4, DETECT).await;
+    shop.metering.limits.give_back(std::time::Duration::ZERO).await;
+    assert_eq!(expire::expire_due(&shop.db, shop.account.id, day(10)).await.unwrap(), 1);
+    assert_eq!(left(&shop.db, &shop.account, "short").await, 300_000_000, "what the calls had taken by then");
+    shop.end_period().await;
+    assert_eq!(left(&shop.db, &shop.account, "short").await, 20_000_000, "30 cents were taken and 28 billed");
+    assert_eq!(expire::expire_due(&shop.db, shop.account.id, day(40)).await.unwrap(), 1);
+    assert_eq!(left(&shop.db, &shop.account, "short").await, 0);
+    assert_eq!(ledger::balance_of(&*shop.db, None, Code::Breakage).await.unwrap(), Nanos(-9_720_000_000), "both losses are booked");
+    assert_eq!(reconcile::differences(&shop.db, None).await.unwrap(), []);
+    assert_balanced(&shop.db).await;
+}
+
 #[tokio::test]
 async fn closing_expires_first_what_ended_in_the_period() {
     let db = db::fresh().await;
@@ -92,7 +112,8 @@ async fn an_operator_takes_back_only_what_is_not_spent_and_nothing_without_a_rea
     let take = |nanos| Adjustment::Revoke { amount: Nanos(nanos) };
     let act = async |what, name: &str, reason: &str| adjust::adjust(&db, account.id, what, (name, why(reason)), make::start()).await;
     // 60 of 100 cents are spent.
-    assert!(matches!(act(take(400_000_001), "a", "too much").await, Err(AdjustError::TooMuch(Nanos(400_000_000)))));
+    let more = act(take(400_000_001), "a", "too much").await.unwrap_err();
+    assert_eq!(more.to_string(), "the account has 0.40 left to spend");
     assert!(matches!(act(take(1), "a", "  ").await, Err(AdjustError::Reason)));
     assert!(matches!(act(take(0), "a", "nothing").await, Err(AdjustError::Nothing)));
     assert!(matches!(act(take(i64::MIN), "a", "odd").await, Err(AdjustError::Nothing)));

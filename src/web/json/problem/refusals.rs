@@ -89,10 +89,7 @@ impl From<AdjustError> for Problem {
         let text = error.to_string();
         match error {
             AdjustError::Unknown | AdjustError::NoBalance => Self::new(Code::NotFound, format!("{}.", capital(&text))),
-            AdjustError::Nothing => Self::field(Code::InvalidField, "amount", text),
-            AdjustError::TooMuch(left) => {
-                Self::field(Code::InvalidField, "amount", format!("the account has {} left to spend", left.decimal(2)))
-            }
+            AdjustError::Nothing | AdjustError::TooMuch(_) => Self::field(Code::InvalidField, "amount", text),
             AdjustError::Expiry => Self::field(Code::InvalidField, "expires_at", text),
             AdjustError::Reason => Self::field(Code::InvalidField, "reason", "expected 1 to 500 letters"),
             AdjustError::Repeated => Self::field(Code::InvalidField, "reference", text),
