@@ -20,6 +20,7 @@ mod m20261121_000015_subjects;
 mod m20261121_000016_credit_note_documents;
 mod m20261121_000013_documents;
 mod m20261121_000020_stripe;
+mod m20261121_000021_intents;
 
 /// The list of all migrations, oldest first. A shipped one is never edited.
 pub struct Migrator;
@@ -45,6 +46,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000015_subjects::Migration),
             Box::new(m20261121_000016_credit_note_documents::Migration),
             Box::new(m20261121_000020_stripe::Migration),
+            Box::new(m20261121_000021_intents::Migration),
         ]
     }
 }

@@ -1,5 +1,6 @@
 //! What news of the payment provider lead to: never more than reading the object that they name and applying that.
 
+use chrono::TimeDelta;
 use entity::ids::TopUpId;
 use entity::{Time, invoice, stripe_inbox, top_up};
 use sea_orm::sea_query::OnConflict;
@@ -61,6 +62,19 @@ pub async fn run(db: &DatabaseConnection, stripe: &Provider, public_url: &str, j
     let change = stripe_inbox::ActiveModel { event_id: Set(row.event_id), done_at: Set(Some(wall_now)), ..Default::default() };
     stripe_inbox::Entity::update(change).exec(db).await?;
     Ok(())
+}
+
+/// Stripe lists events for 30 days and sends them for three: after twice as long none can come again.
+const KEPT: TimeDelta = TimeDelta::days(60);
+
+/// Forgets events that were acted on long ago.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn forget(db: &DatabaseConnection, wall_now: Time) -> Result<(), DbErr> {
+    use stripe_inbox::Column::{DoneAt, ReceivedAt};
+    let old = stripe_inbox::Entity::delete_many().filter(ReceivedAt.lt(wall_now - KEPT)).filter(DoneAt.is_not_null());
+    old.exec(db).await.map(|_| ())
 }
 
 /// Whether it can be asked for: anything else would be another address than the object's.

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use entity::Time;
 use sea_orm::DatabaseConnection;
 use stripe_core::payment_intent::{CreatePaymentIntent, CreatePaymentIntentOffSession, ListPaymentIntent, RetrievePaymentIntent};
-use stripe_shared::{PaymentIntent, PaymentIntentStatus};
+use stripe_shared::{ChargeStatus, PaymentIntent, PaymentIntentStatus};
+use stripe_types::Expandable;
 
 use super::{PAGE, Stripe};
 use crate::billing::provider::{Charge, ChargeState, NewCharge, ProviderError};
@@ -39,6 +40,27 @@ pub async fn create(db: &DatabaseConnection, stripe: &Stripe, new: NewCharge<'_>
 /// When Stripe refuses.
 pub async fn find(stripe: &Stripe, id: &str) -> Result<Charge, ProviderError> {
     stripe.read(RetrievePaymentIntent::new(id)).await.map(ours)
+}
+
+/// Our clock and Stripe's agree to within this, in seconds.
+const SKEW: i64 = 60;
+
+/// Whether the latest try at a charge was refused, at `instant` or later.
+///
+/// # Errors
+/// The refusal, as the answer had said it; and when Stripe refuses to tell.
+pub(super) async fn refused_since(stripe: &Stripe, id: &str, instant: Time) -> Result<(), ProviderError> {
+    let intent = stripe.read(RetrievePaymentIntent::new(id).expand(vec!["latest_charge".to_owned()])).await?;
+    let Some(Expandable::Object(latest)) = &intent.latest_charge else { return Ok(()) };
+    if latest.status != ChargeStatus::Failed || latest.created < instant.timestamp() - SKEW {
+        return Ok(());
+    }
+    let (code, message) = (latest.failure_code.clone().unwrap_or_default(), latest.failure_message.clone().unwrap_or_default());
+    let request_id = "unknown: its answer was lost".to_owned();
+    Err(match ours(intent).state {
+        ChargeState::ActionNeeded => ProviderError::ActionNeeded { request_id },
+        _ => ProviderError::Refused { status: 402, kind: "card_error".into(), code, message, request_id, replayed: false },
+    })
 }
 
 fn of(intent: &PaymentIntent) -> Option<&str> {

@@ -58,7 +58,7 @@ impl Stripe {
 /// Notes the call before it is made. One statement, so that of two workers at once one begins a new attempt, and both send the
 /// same.
 async fn open(db: &DatabaseConnection, key: &str, body: &str, wall_now: Time) -> Result<Intent, DbErr> {
-    let statement = "INSERT INTO stripe_intent AS i (key, body, sent_at) VALUES ($1, $2, $3)
+    let statement = "INSERT INTO stripe_intent AS i (key, body, sent_at, first_sent_at) VALUES ($1, $2, $3, $3)
          ON CONFLICT (key) DO UPDATE SET
              attempt = i.attempt + CASE WHEN i.spoilt OR i.sent_at < $4 THEN 1 ELSE 0 END,
              body = CASE WHEN i.spoilt OR i.sent_at < $4 THEN $2 ELSE i.body END,
@@ -68,6 +68,13 @@ async fn open(db: &DatabaseConnection, key: &str, body: &str, wall_now: Time) ->
     let values = [key.into(), body.into(), wall_now.into(), (wall_now - KEY_LIFE).into()];
     let row = db.query_one_raw(Statement::from_sql_and_values(db.get_database_backend(), statement, values)).await?;
     Intent::from_query_result(&row.ok_or_else(|| DbErr::RecordNotFound(format!("intent {key}")))?, "")
+}
+
+/// When Stripe was first asked under the key; `None`: never.
+pub(super) async fn first_sent_at(db: &DatabaseConnection, key: &str) -> Result<Option<Time>, DbErr> {
+    let statement = "SELECT first_sent_at FROM stripe_intent WHERE key = $1";
+    let row = db.query_one_raw(Statement::from_sql_and_values(db.get_database_backend(), statement, [key.into()])).await?;
+    row.map(|row| row.try_get("", "first_sent_at")).transpose()
 }
 
 /// The next call under the key begins a new attempt; unless another worker began it already.

@@ -12,7 +12,7 @@ use stripe_billing::invoice::{
 };
 use stripe_shared::{Invoice, InvoiceCollectionMethod, InvoiceStatus};
 
-use super::{PAGE, Stripe, since};
+use super::{PAGE, Stripe, charge, intent, since};
 use crate::billing::provider::{NewInvoice, NewLine, ProviderError, Remote, Status};
 
 /// Makes an empty draft that nothing advances but us.
@@ -128,8 +128,22 @@ pub async fn pay(
     wall_now: Time,
 ) -> Result<Remote, ProviderError> {
     let request = PayInvoice::new(remote).off_session(true);
-    let earlier = left(stripe, remote, |copy| !matches!(copy.status, Some(InvoiceStatus::Open)));
-    stripe.once(db, format!("inv:{id}:pay:{attempt}"), request, earlier, wall_now).await.and_then(ours)
+    let key = format!("inv:{id}:pay:{attempt}");
+    let asked = intent::first_sent_at(db, &key).await?;
+    let earlier = async {
+        let copy = stripe.read(RetrieveInvoice::new(remote).expand(vec!["payments".to_owned()])).await?;
+        if !matches!(copy.status, Some(InvoiceStatus::Open)) {
+            return Ok(Some(copy));
+        }
+        // The bank said no, and only we did not hear it: asked again now, it would be the next charge and not this one.
+        match (asked, payment_of(&copy)) {
+            (Some(asked), Some(payment)) if payment.starts_with("pi_") => {
+                charge::refused_since(stripe, &payment, asked).await.map(|()| None)
+            }
+            _ => Ok(None),
+        }
+    };
+    stripe.once(db, key, request, earlier, wall_now).await.and_then(ours)
 }
 
 /// Has Stripe mail it, with its page and its bank details.
@@ -150,12 +164,17 @@ pub async fn all_since(stripe: &Stripe, instant: Time) -> Result<Vec<Remote>, Pr
     stripe.all(list.paginate()).await?.into_iter().map(ours).collect()
 }
 
-fn ours(invoice: Invoice) -> Result<Remote, ProviderError> {
+/// The payment that paid it, or is to. Read with `payments`.
+fn payment_of(invoice: &Invoice) -> Option<String> {
     let with = |status: &str| invoice.payments.as_ref().and_then(|all| all.data.iter().find(|payment| payment.status == status));
-    let payment = with("paid").or_else(|| with("open")).map(|payment| match &payment.payment.payment_intent {
+    with("paid").or_else(|| with("open")).map(|payment| match &payment.payment.payment_intent {
         Some(intent) => intent.id().to_string(),
         None => payment.id.to_string(),
-    });
+    })
+}
+
+fn ours(invoice: Invoice) -> Result<Remote, ProviderError> {
+    let payment = payment_of(&invoice);
     Ok(Remote {
         invoice: of(&invoice).map(str::to_owned),
         id: invoice.id.ok_or_else(|| ProviderError::Decode("an invoice without an id".into()))?.to_string(),

@@ -42,6 +42,7 @@ pub async fn run(db: &DatabaseConnection, stripe: &Provider, live: bool, wall_no
             }
             write(db, "UPDATE stripe_state SET polled_to = $1, poll_failed_since = NULL, poll_error = NULL", [wall_now.into()]).await?;
             intent::forget(db, wall_now).await?;
+            sync::forget(db, wall_now).await?;
             if new > 0 {
                 tracing::warn!(stripe.events = new, "{new} events of the payment provider came by no webhook");
             }

@@ -1,11 +1,12 @@
 //! What was asked of Stripe once is done once: after lost answers, stored failures, forgotten keys and changed data.
 
 use chrono::TimeDelta;
-use entity::account;
 use entity::money::{Minor, Nanos};
 use entity::top_up::State;
+use entity::{account, dunning};
 use lensmeter::billing::auto_top_up::{self, Settings};
 use lensmeter::billing::top_up;
+use lensmeter::platform::clock::Clock;
 use sea_orm::{ActiveValue::Set, DatabaseConnection, EntityTrait as _};
 
 use super::collecting::{Till, invoiced};
@@ -153,4 +154,29 @@ async fn no_step_of_an_invoice_is_done_twice() {
         let lines = till.get(&format!("/v1/invoices/{}/lines", paid.stripe_invoice_id.unwrap())).await;
         assert_eq!(lines["data"].as_array().unwrap().len(), 3, "{step} {fault}");
     }
+}
+
+#[tokio::test]
+async fn a_refusal_that_was_not_heard_is_not_asked_for_again() {
+    let db = db::fresh().await;
+    let till = Till::open().await;
+    let (account, invoice, mut now) = invoiced(&db, &till, "4242424242424242").await;
+    till.decline_from_now_on(&account, &db).await;
+    // Stripe's clock and ours are one: when it was asked and when the bank said no are compared.
+    till.later(now - Clock::System.now()).await;
+    // The answer is lost for as long as the key lives; then the look is, and then all goes well.
+    for fault in [Some(("drop_after", "/pay")), Some(("drop_after", "GET /v1/payment_intents")), None] {
+        if let Some((fault, step)) = fault {
+            till.fault(fault, 3, step).await;
+        }
+        till.work(&db, now).await;
+        now += TimeDelta::hours(30);
+        till.later(TimeDelta::hours(30)).await;
+    }
+    till.work(&db, now).await;
+    let failed = dunning::Entity::find_by_id(invoice.id).one(&*db).await.unwrap().expect("it failed");
+    assert_eq!(failed.failures, 1);
+    let charges = till.get("/v1/charges?limit=100").await;
+    let refused = charges["data"].as_array().unwrap().iter().filter(|charge| charge["status"] == "failed").count();
+    assert_eq!(refused, 1, "the bank was asked once");
 }

@@ -1,5 +1,6 @@
 //! The line to Stripe: webhooks that never came, secrets that are wrong, books that differ, and Stripe being away.
 
+use chrono::TimeDelta;
 use entity::invoice::PaymentState;
 use entity::money::Minor;
 use entity::{stripe_difference, stripe_inbox};
@@ -8,7 +9,7 @@ use lensmeter::billing::watch::{self, compare, poll};
 use lensmeter::billing::{sweep, top_up};
 use lensmeter::platform::clock::Clock;
 use lensmeter::platform::{queue, secret};
-use sea_orm::{EntityTrait as _, PaginatorTrait as _};
+use sea_orm::{ConnectionTrait as _, EntityTrait as _, PaginatorTrait as _};
 
 use super::collecting::{Till, invoiced};
 use super::{URL, assert_balanced, balance, reread};
@@ -77,6 +78,16 @@ async fn events_that_no_webhook_told_are_found_once() {
     assert_eq!(poll::run(&db, &till.stripe, true, now).await.unwrap(), 0, "none of the other mode");
     till.work(&db, now).await;
     assert_eq!(balance(&db, &account).await, before);
+    // What was acted on goes when Stripe can tell it no more; what was not stays.
+    let kept = async |days| {
+        poll::run(&db, &till.stripe, false, now + TimeDelta::days(days)).await.unwrap();
+        stripe_inbox::Entity::find().count(&*db).await.unwrap()
+    };
+    assert!(kept(59).await >= found as u64);
+    till.work(&db, now + TimeDelta::days(59)).await;
+    let waiting = "UPDATE stripe_inbox SET done_at = NULL WHERE event_id = (SELECT min(event_id) FROM stripe_inbox)";
+    db.execute_unprepared(waiting).await.unwrap();
+    assert_eq!(kept(125).await, 1);
 }
 
 #[tokio::test]
