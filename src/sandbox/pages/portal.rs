@@ -124,8 +124,8 @@ fn page_of(state: &State, session: &Value, wrong: Option<(&CardForm, &str)>) -> 
     Page {
         id: text(session, "id").to_owned(),
         customer: customer["name"].as_str().or(customer["email"].as_str()).unwrap_or(id).to_owned(),
-        cards: state.all("payment_method").filter(|method| method["customer"] == id).map(card).collect(),
-        bills: state.all("invoice").filter(|i| i["customer"] == id && i["number"].is_string()).map(bill).collect(),
+        cards: state.naming("payment_method", id).filter(|method| method["customer"] == id).map(card).collect(),
+        bills: state.naming("invoice", id).filter(|i| i["number"].is_string()).map(bill).collect(),
         return_url: text(session, "return_url").to_owned(),
         fields: match wrong {
             Some((form, error)) => fields.again(form, error),

@@ -44,7 +44,7 @@ pub fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> {
 }
 
 fn blank(state: &mut State, invoice: &Value, id: &str, (total, paid): (i64, bool), lines: Vec<Value>) -> Value {
-    let earlier = state.all("credit_note").filter(|note| note["invoice"] == invoice["id"]).count();
+    let earlier = state.naming("credit_note", invoice["id"].as_str().unwrap_or_default()).count();
     let number = format!("{}-CN-{:02}", invoice["number"].as_str().unwrap_or_default(), earlier + 1);
     let ids: Vec<Value> = lines.iter().map(|line| line["id"].clone()).collect();
     for line in lines {

@@ -136,7 +136,7 @@ pub fn settle(state: &mut State, id: &str, end: End) -> Result<Value, ApiError> 
 
 /// The money of this charge is away, or may yet go: it cannot be refunded.
 pub fn holds(state: &State, charge: &Value) -> bool {
-    state.all("dispute").any(|dispute| dispute["charge"] == charge["id"] && dispute["status"] != "won")
+    state.naming("dispute", charge["id"].as_str().unwrap_or_default()).any(|dispute| dispute["status"] != "won")
 }
 
 fn unsettled(state: &State, id: &str) -> Result<Value, ApiError> {

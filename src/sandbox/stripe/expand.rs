@@ -71,17 +71,14 @@ fn walk(state: &State, node: &mut Value, path: &[&str], full: &str) -> Result<()
 fn on_request(state: &State, node: &Value, name: &str) -> Option<Value> {
     let id = node["id"].as_str()?;
     let kept = state.get(id)?;
-    let of =
-        |kind: &str, member: &str| -> Value { state.all(kind).filter(|object| object[member] == id).map(|o| o["id"].clone()).collect() };
+    let of = |kind: &str| -> Value { state.naming(kind, id).map(|object| object["id"].clone()).collect() };
     match (node["object"].as_str()?, name) {
         ("checkout.session", "line_items") => {
             Some(list::embedded(state, &kept["_line_items"], &format!("/v1/checkout/sessions/{id}/line_items"), 100))
         }
-        ("invoice", "payments") => {
-            Some(list::embedded(state, &of("invoice_payment", "invoice"), &format!("/v1/invoice_payments?invoice={id}"), 10))
-        }
-        ("customer", "tax_ids") => Some(list::embedded(state, &of("tax_id", "customer"), &format!("/v1/customers/{id}/tax_ids"), 10)),
-        ("charge", "refunds") => Some(list::embedded(state, &of("refund", "charge"), &format!("/v1/charges/{id}/refunds"), 10)),
+        ("invoice", "payments") => Some(list::embedded(state, &of("invoice_payment"), &format!("/v1/invoice_payments?invoice={id}"), 10)),
+        ("customer", "tax_ids") => Some(list::embedded(state, &of("tax_id"), &format!("/v1/customers/{id}/tax_ids"), 10)),
+        ("charge", "refunds") => Some(list::embedded(state, &of("refund"), &format!("/v1/charges/{id}/refunds"), 10)),
         _ => None,
     }
 }

@@ -132,8 +132,11 @@ pub fn create_item(state: &mut State, call: &Call) -> Result<Value, ApiError> {
 
 /// Moves a customer's pending items onto this invoice.
 pub fn take_pending(state: &mut State, invoice: &mut Value, customer: &str) {
-    let mut pending: Vec<Value> =
-        state.all("line_item").filter(|l| l["_pending_for"] == customer && l["currency"] == invoice["currency"]).cloned().collect();
+    let mut pending: Vec<Value> = state
+        .naming("line_item", customer)
+        .filter(|l| l["_pending_for"] == customer && l["currency"] == invoice["currency"])
+        .cloned()
+        .collect();
     pending.reverse();
     for mut line in pending {
         line["_pending_for"] = Value::Null;

@@ -37,12 +37,12 @@ pub fn intent_of(state: &State, invoice: &str) -> Option<String> {
 }
 
 fn default_of(state: &State, invoice: &str) -> Option<Value> {
-    state.all("invoice_payment").find(|payment| payment["invoice"] == invoice && payment["status"] == "open").cloned()
+    state.naming("invoice_payment", invoice).find(|payment| payment["status"] == "open").cloned()
 }
 
 /// The charge that paid an invoice.
 pub fn charge_of(state: &State, invoice: &str) -> Option<Value> {
-    let payment = state.all("invoice_payment").find(|payment| payment["invoice"] == invoice && payment["status"] == "paid")?;
+    let payment = state.naming("invoice_payment", invoice).find(|payment| payment["status"] == "paid")?;
     let intent = state.get(payment["payment"]["payment_intent"].as_str()?)?;
     state.get(intent["latest_charge"].as_str()?).cloned()
 }

@@ -9,7 +9,10 @@ pub const PAGING: &str = "limit starting_after ending_before expand";
 
 /// One page of `kind`, newest first, of the objects that `keep` keeps.
 pub fn page(state: &State, call: &Call, kind: &str, keep: impl Fn(&Value) -> bool) -> Result<Value, ApiError> {
-    let all = state.all(kind).filter(|object| keep(object)).cloned().collect();
+    let all = match ["customer", "invoice", "charge", "payment_intent"].iter().find_map(|name| call.params.str(name)) {
+        Some(other) => state.naming(kind, other).filter(|object| keep(object)).cloned().collect(),
+        None => state.all(kind).filter(|object| keep(object)).cloned().collect(),
+    };
     cut(call, all)
 }
 

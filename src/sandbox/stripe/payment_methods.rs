@@ -104,7 +104,8 @@ pub fn list(state: &mut State, call: &Call) -> Result<Value, ApiError> {
 pub fn of_customer(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     customers::alive(state, call.id())?;
     let params = &call.params;
-    list::page(state, call, "payment_method", |method| method["customer"] == call.id() && list::equal(params, &["type"], method))
+    let own = state.naming("payment_method", call.id()).filter(|method| method["customer"] == call.id());
+    list::cut(call, own.filter(|method| list::equal(params, &["type"], method)).cloned().collect())
 }
 
 /// `POST /v1/payment_methods/{id}`: the expiry, the holder, metadata.

@@ -19,6 +19,9 @@ pub struct State {
     objects: HashMap<String, Value>,
     /// Ids per `object` word, oldest first.
     order: HashMap<String, Vec<String>>,
+    /// The same of those that name another object in a member, by that one's id: looking through thousands of invoices for
+    /// a customer's would take longer than all that is done with them.
+    naming: HashMap<String, HashMap<String, Vec<String>>>,
     /// Stored answers by idempotency key.
     pub(super) replies: HashMap<String, Reply>,
     /// Keys whose first request is still running.
@@ -125,6 +128,12 @@ impl State {
         ids.iter().rev().filter_map(|id| self.objects.get(id))
     }
 
+    /// Those of one kind that name another object in a member (or once did), newest first.
+    pub fn naming(&self, kind: &str, other: &str) -> impl Iterator<Item = &Value> {
+        let ids = self.naming.get(other).and_then(|kinds| kinds.get(kind)).map(Vec::as_slice).unwrap_or_default();
+        ids.iter().rev().filter_map(|id| self.objects.get(id))
+    }
+
     /// The deliveries, oldest first.
     pub fn deliveries(&self) -> impl DoubleEndedIterator<Item = &Delivery> {
         self.deliveries.values()
@@ -163,6 +172,14 @@ impl State {
         let id = id.to_owned();
         if !self.objects.contains_key(&id) {
             self.order.entry(kind.to_owned()).or_default().push(id.clone());
+        }
+        for other in object.as_object().into_iter().flat_map(|members| members.values()).filter_map(Value::as_str) {
+            if other != id && is_id(other) {
+                let ids = self.naming.entry(other.to_owned()).or_default().entry(kind.to_owned()).or_default();
+                if !ids.contains(&id) {
+                    ids.push(id.clone());
+                }
+            }
         }
         self.objects.insert(id, object);
     }
@@ -206,6 +223,11 @@ pub fn new_id(prefix: &str) -> String {
     const LETTERS: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let letters: String = (0..24).map(|_| char::from(LETTERS[rand::random_range(0..LETTERS.len())])).collect();
     format!("{prefix}_{letters}")
+}
+
+/// Whether [`new_id`] may have made it.
+fn is_id(text: &str) -> bool {
+    text.rsplit_once('_').is_some_and(|(_, letters)| letters.len() == 24 && letters.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
 /// `own`'s members laid over `base`'s.
