@@ -46,13 +46,17 @@ enum Account {
         matching: String,
     },
     /// Shows an account: standing, credit, plan, invoices, what operators did.
-    Show { account: AccountId },
+    Show {
+        /// Its id: `acct_…`
+        account: AccountId,
+    },
 }
 
 #[derive(Debug, clap::Subcommand)]
 enum Credit {
     /// Adds to the credit of an account; an amount below zero is taken back.
     Adjust {
+        /// Its id: `acct_…`
         account: AccountId,
         /// A decimal text in the account's currency.
         #[arg(allow_hyphen_values = true)]
@@ -69,18 +73,21 @@ enum Credit {
 enum Invoice {
     /// Withdraws an invoice of which nothing was paid, and issues its period anew.
     Void {
+        /// Its id: `inv_…`
         invoice: InvoiceId,
         #[command(flatten)]
         by: By,
     },
     /// Gives up what is still to pay of an invoice.
     WriteOff {
+        /// Its id: `inv_…`
         invoice: InvoiceId,
         #[command(flatten)]
         by: By,
     },
     /// Takes an amount off an invoice by a credit note.
     CreditNote {
+        /// Its id: `inv_…`
         invoice: InvoiceId,
         /// A decimal text in the invoice's currency.
         amount: String,
@@ -96,9 +103,11 @@ enum Invoice {
 enum Plan {
     /// Moves an account to a plan, now or when its period ends.
     Change {
+        /// Its id: `acct_…`
         account: AccountId,
         /// The plan's code.
         plan: String,
+        /// When the period ends, and not at once
         #[arg(long)]
         at_period_end: bool,
         #[command(flatten)]
