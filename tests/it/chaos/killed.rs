@@ -160,12 +160,13 @@ struct Table {
 }
 
 impl Table {
-    fn add(&mut self, step: Step, blow: Blow, ended: Ended, expected: &str) {
+    fn add(&mut self, step: Step, blow: Blow, ended: Ended, expected: &[&str]) {
         self.twice += usize::from(ended.twice);
         // Jobs run at the same time, so that a run may have a point less than the first one.
         let about = ended.killed.unwrap_or_else(|| "(not reached)".into());
         *self.kills.entry((step, blow.as_str(), about)).or_default() += 1;
-        let difference = state::difference(expected, &ended.end);
+        let differences = expected.iter().map(|expected| state::difference(expected, &ended.end));
+        let difference = differences.min_by_key(Vec::len).expect("an end that may be");
         if !difference.is_empty() {
             self.different += 1;
             println!("{step:?} {blow:?}:\n{}", difference.join("\n"));
@@ -198,7 +199,7 @@ async fn a_worker_killed_between_any_two_steps_leaves_the_same_end() {
         let whole = stage.run(&folder, Blow::NEVER, Then::Finish).await;
         let difference = state::difference(&stage.expected, &whole.end);
         assert!(difference.is_empty(), "{:?} without a blow:\n{}", stage.step, difference.join("\n"));
-        // In a day, pages for payments are over.
+        // In a day a page for a payment is over; unless it was made only after it.
         let late = stage.run(&folder, Blow::NEVER, Then::Late).await.end;
         let (answers, commits) = whole.reached;
         let points = (1..=answers).map(Blow::Answer).chain((1..=commits).map(Blow::Commit));
@@ -209,7 +210,8 @@ async fn a_worker_killed_between_any_two_steps_leaves_the_same_end() {
         });
         let mut runs = futures_util::stream::iter(runs).buffer_unordered(AT_ONCE);
         while let Some((blow, then, ended)) = runs.next().await {
-            table.add(stage.step, blow, ended, if then == Then::Late { &late } else { &stage.expected });
+            let ends = [stage.expected.as_str(), late.as_str()];
+            table.add(stage.step, blow, ended, if then == Then::Late { &ends } else { &ends[..1] });
         }
         println!("{:?}: {answers} answers, {commits} commits; {} different ends so far", stage.step, table.different);
     }
