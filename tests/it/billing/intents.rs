@@ -160,10 +160,12 @@ async fn no_step_of_an_invoice_is_done_twice() {
 async fn a_refusal_that_was_not_heard_is_not_asked_for_again() {
     let db = db::fresh().await;
     let till = Till::open().await;
-    let (account, invoice, mut now) = invoiced(&db, &till, "4242424242424242").await;
+    let (account, invoice, ended) = invoiced(&db, &till, "4242424242424242").await;
     till.decline_from_now_on(&account, &db).await;
     // Stripe's clock and ours are one: when it was asked and when the bank said no are compared.
-    till.later(now - Clock::System.now()).await;
+    let wall = Clock::System.now();
+    let mut now = ended.max(wall);
+    till.later(now - wall).await;
     // The answer is lost for as long as the key lives; then the look is, and then all goes well.
     for fault in [Some(("drop_after", "/pay")), Some(("drop_after", "GET /v1/payment_intents")), None] {
         if let Some((fault, step)) = fault {

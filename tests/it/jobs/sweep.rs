@@ -55,18 +55,14 @@ async fn an_input_without_a_job_goes_and_one_with_a_job_stays() {
     // The store's clock is the machine's.
     let written = lensmeter::platform::clock::Clock::System.now();
     let at = |hours| written + TimeDelta::hours(hours);
+    // And so is the sweep's here: the job has to be of today, or it is given up, and its input goes.
+    let row = job::ActiveModel { created_at: sea_orm::ActiveValue::Set(at(0)), ..waits.clone().into() };
+    sea_orm::ActiveModelTrait::update(row, &*bench.db).await.unwrap();
     assert!(store.inputs_before(at(-1)).await.unwrap().is_empty());
     assert_eq!(store.inputs_before(at(1)).await.unwrap().len(), 2);
     let patient = |now| jobs::sweep(&replica, explain, now);
     patient(at(0)).await.unwrap();
     assert!(store.get(What::Input, bench.account.id, lone).await.unwrap().is_some(), "it may be on its way to a job");
-    // Not before the job itself is given up.
-    sea_orm::ActiveModelTrait::update(
-        job::ActiveModel { created_at: sea_orm::ActiveValue::Set(at(0)), ..waits.clone().into() },
-        &*bench.db,
-    )
-    .await
-    .unwrap();
     patient(at(2)).await.unwrap();
     assert!(store.get(What::Input, bench.account.id, lone).await.unwrap().is_none());
     assert!(bench.has(What::Input, &waits).await);
