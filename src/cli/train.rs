@@ -7,7 +7,7 @@ use clap::Args as Clap;
 use crate::vision::{
     ModelInfo, registry,
     torch::{Torch, device},
-    train::{calibrate, eval, pages, run as training, scene},
+    train::{calibrate, eval, mix, pages, run as training, scene},
 };
 
 /// Scenes that confidences are calibrated on.
@@ -58,6 +58,12 @@ pub struct Args {
     /// Highest learning rate; half of it is enough when beginning with trained weights
     #[arg(long, default_value_t = 2e-3)]
     rate: f64,
+    /// Train nothing: take the mean of the weights of --from and of these, which began with the same ones, and measure it
+    #[arg(long, value_name = "WEIGHTS", requires = "from", conflicts_with = "measure")]
+    mix: Option<PathBuf>,
+    /// How much of the mean is --mix, the rest is --from
+    #[arg(long, default_value_t = 0.5, requires = "mix", value_parser = share)]
+    share: f64,
     /// Where fonts are found
     #[arg(long, default_value = "/usr/share/fonts")]
     fonts: PathBuf,
@@ -75,6 +81,10 @@ pub struct Args {
     show: Option<u64>,
 }
 
+fn share(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|share| (0. ..=1.).contains(share)).ok_or_else(|| "a number from 0 to 1 is wanted, like 0.35".into())
+}
+
 /// Trains, then measures; or only one of the other two things.
 pub fn run(args: Args) -> anyhow::Result<()> {
     if let Some(count) = args.show {
@@ -82,7 +92,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     let manifest = args.measure.clone().unwrap_or_else(|| "models/elements/1/model.toml".into());
     let mut model = registry::read(&manifest)?;
-    if args.measure.is_none() {
+    if let (Some(mix), Some(from)) = (&args.mix, &args.from) {
+        fs::create_dir_all(&args.folder)?;
+        model.weights = args.folder.join("weights.safetensors");
+        mix::mix(from, mix, args.share, &model.weights)?;
+        println!("weights: {}", model.weights.display());
+    } else if args.measure.is_none() {
         model.weights = training::run(training::RunOptions {
             folder: args.folder.clone(),
             fonts: args.fonts.clone(),

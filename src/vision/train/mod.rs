@@ -2,7 +2,7 @@
 //!
 //! Read in this order: `words`, `fonts`, `text`, `codes`, `foreign`, `material`, `checkboxes`, `backdrop`, `decoys` draw;
 //! `sheet`, `layouts`, `scene`, `photo` compose; `augment`, `targets`, `feed` make batches; `loss`, `optimizer`, `run` train;
-//! `score`, `eval`, `pages` measure; `calibrate` settles confidences; `curve` shows.
+//! `score`, `eval`, `pages` measure; `calibrate` settles confidences; `mix` takes the mean of two runs; `curve` shows.
 
 pub mod augment;
 pub mod backdrop;
@@ -21,6 +21,7 @@ pub mod geometry;
 mod layouts;
 pub mod loss;
 pub mod material;
+pub mod mix;
 pub mod optimizer;
 pub mod pages;
 pub mod photo;

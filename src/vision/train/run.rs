@@ -65,6 +65,9 @@ pub enum RunError {
     /// libtorch refused a tensor file.
     #[error("{0}: {1}")]
     Tensors(PathBuf, tch::TchError),
+    /// The files hold networks of different shapes.
+    #[error("{0} and {1} are not of one network: they differ in {2}")]
+    Unlike(PathBuf, PathBuf, String),
     /// The drawing threads died.
     #[error("the threads that draw pictures stopped")]
     Starved,

@@ -9,6 +9,7 @@ mod elements;
 mod forge;
 pub mod hostile;
 mod learns;
+mod mix;
 mod parity;
 mod postprocess;
 mod registry;
