@@ -12,6 +12,7 @@ pub mod trial;
 mod weights;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use tch::{Device, Kind, TchError, Tensor};
 
@@ -35,9 +36,18 @@ enum Network {
     Script(Script),
 }
 
+/// What the threads of a device compute with together: its weights are there once.
+struct Shared(Network);
+
+#[expect(unsafe_code, reason = "tch says of no tensor that threads may share it")]
+// SAFETY: threads share what is loaded, and nothing writes to it then: forward passes only read weights (statistics of
+// normalisations are at rest or folded away), and libtorch counts references to a tensor atomically. TorchScript, whose
+// code may write to its own buffers, is never shared: see `replicate`.
+unsafe impl Sync for Shared {}
+
 /// A network on a device.
 pub struct Torch {
-    network: Network,
+    network: Arc<Shared>,
     device: Device,
     /// Float, or `BFloat16` for convolutions and products.
     kind: Kind,
@@ -77,7 +87,7 @@ impl Torch {
         let threads = i32::try_from(threads.max(1)).unwrap_or(1);
         let try_it = || {
             let load::Loaded { network, parameters } = load::network(info, device, kind)?;
-            let mut torch = Self { network, device, kind, threads, input: info.input, parameters };
+            let mut torch = Self { network: Arc::new(Shared(network)), device, kind, threads, input: info.input, parameters };
             trial::check(&mut torch, info).map_err(|problem| vec![problem])?;
             Ok(torch)
         };
@@ -105,7 +115,7 @@ impl Torch {
         let _no_grad = tch::no_grad_guard();
         let Some(first) = batch.first() else { return Ok(Vec::new()) };
         let x = self.pictures(batch, first)?;
-        match &self.network {
+        match &self.network.0 {
             Network::Elements(network) => maps(network, &x, first, self.kind),
             Network::Row(network) => rows(&network(&x.f_to_kind(self.kind)?)),
             Network::Script(script) => script.forward(&x.f_to_kind(self.kind)?),
@@ -145,6 +155,11 @@ impl Backend for Torch {
 
     fn bytes(&self) -> u64 {
         self.parameters * if self.kind == Kind::BFloat16 { 2 } else { 4 }
+    }
+
+    fn replicate(&self) -> Option<Box<dyn Backend>> {
+        let own_code = matches!(self.network.0, Network::Script(_));
+        (!own_code).then(|| Box::new(Self { network: self.network.clone(), ..*self }) as Box<dyn Backend>)
     }
 }
 

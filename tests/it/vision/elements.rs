@@ -5,7 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lensmeter::vision::{DetectOptions, Detection, Findings, Inferred, Lane, Options, Picture, Task, Timing, Vision};
+use lensmeter::vision::{
+    DetectOptions, Detection, Findings, Inferred, Lane, Options, Picture, Task, Timing, Vision,
+    backend::{Backend, Frame, Output},
+    registry,
+    torch::{Torch, trial},
+};
+use tch::Device;
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/images")
@@ -169,4 +175,29 @@ async fn boxes_lie_inside_the_picture_whatever_its_size() {
     }
     assert!(vision.route(Task::Embed, None, 1).is_err());
     assert!(vision.route(Task::Detect, Some("no-such"), 1).expect_err("unknown").to_string().contains("elements"));
+}
+
+/// Numbers of the class map of each frame.
+fn scores(backend: &mut dyn Backend, frames: &[Frame]) -> Vec<Vec<f32>> {
+    let outputs = backend.run(frames).expect("the network computes");
+    let of = |output| if let Output::Maps(maps) = output { maps.scores } else { panic!("the detector gives maps") };
+    outputs.into_iter().map(of).collect()
+}
+
+#[test]
+fn threads_that_share_weights_compute_what_one_alone_computes() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/elements/1/model.toml");
+    let info = registry::read(&manifest).expect("the shipped model is described");
+    let mut first = Torch::load(&info, Device::Cpu, 1).expect("it loads");
+    let pictures = trial::frames(&info, 4);
+    let alone: Vec<_> = pictures.iter().map(|frame| scores(&mut first, std::slice::from_ref(frame))).collect();
+    assert_ne!(alone[0], alone[1], "the pictures differ");
+    let twins: Vec<_> = pictures.iter().map(|_| first.replicate().expect("this network can be shared")).collect();
+    // What was loaded first may go: a version that is swapped out ends its threads one by one.
+    drop(first);
+    std::thread::scope(|threads| {
+        for ((mut twin, frame), alone) in twins.into_iter().zip(&pictures).zip(&alone) {
+            threads.spawn(move || (0..3).for_each(|_| assert_eq!(&scores(&mut *twin, std::slice::from_ref(frame)), alone)));
+        }
+    });
 }
