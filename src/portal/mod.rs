@@ -13,6 +13,7 @@ mod forgot;
 mod home;
 mod invoice;
 mod invoices;
+mod jobs;
 mod keys;
 mod login;
 mod logout;
@@ -65,6 +66,9 @@ pub fn routes(app: &App) -> impl Endpoint<Output = Response> + 'static {
         .at("/app/keys/:id/revoke", post(keys::revoke))
         .at("/app/usage", get(usage::get))
         .at("/app/usage.csv", get(usage::csv))
+        .at("/app/jobs", get(jobs::get))
+        .at("/app/jobs/:id/result", get(jobs::result))
+        .at("/app/jobs/:id/cancel", post(jobs::cancel))
         .at("/app/billing", get(billing::get))
         .at("/app/billing/plan", get(plan::get).post(plan::post))
         .at("/app/billing/details", get(details::get).post(details::post))

@@ -4,6 +4,7 @@ mod billing_details;
 mod coupon;
 mod cards;
 mod journey;
+mod jobs;
 mod keys;
 mod plan;
 mod playground;
