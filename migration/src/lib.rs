@@ -21,6 +21,7 @@ mod m20261121_000016_credit_note_documents;
 mod m20261121_000013_documents;
 mod m20261121_000020_stripe;
 mod m20261121_000021_intents;
+mod m20261121_000022_hot_rows;
 
 /// The list of all migrations, oldest first. A shipped one is never edited.
 pub struct Migrator;
@@ -47,6 +48,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000016_credit_note_documents::Migration),
             Box::new(m20261121_000020_stripe::Migration),
             Box::new(m20261121_000021_intents::Migration),
+            Box::new(m20261121_000022_hot_rows::Migration),
         ]
     }
 }

@@ -1,5 +1,6 @@
 -- wrk's script for `lensmeter bench metering`: posts one body, each request under the next of the keys, and ends with one
--- line of JSON. Environment: BODY and KEYS name files (KEYS: one API key a line), CONTENT_TYPE the body's type.
+-- line of JSON. Environment: BODY and KEYS name files (KEYS: one API key a line), CONTENT_TYPE the body's type; with IDEMPOTENT
+-- each request has a key that begins with it and ends with the request's number.
 
 local function read(name)
   local file = assert(io.open(name, "rb"))
@@ -9,6 +10,8 @@ local function read(name)
 end
 
 local requests, at = {}, 0
+-- Where the number stands in a request, and how many were sent.
+local number, sent = ("0"):rep(16), 0
 local threads = {}
 
 function setup(thread)
@@ -19,7 +22,11 @@ function init()
   local body, kind = read(os.getenv("BODY")), os.getenv("CONTENT_TYPE")
   for key in read(os.getenv("KEYS")):gmatch("%S+") do
     local headers = { ["Content-Type"] = kind, ["Authorization"] = "Bearer " .. key }
-    table.insert(requests, wrk.format("POST", nil, headers, body))
+    local run = os.getenv("IDEMPOTENT")
+    if run then headers["Idempotency-Key"] = run .. "-" .. number end
+    local text = wrk.format("POST", nil, headers, body)
+    local first, last = text:find("-" .. number, 1, true)
+    table.insert(requests, first and { text:sub(1, first), text:sub(last + 1) } or text)
   end
   at = math.random(#requests)
   refused = 0
@@ -27,7 +34,10 @@ end
 
 function request()
   at = at % #requests + 1
-  return requests[at]
+  local text = requests[at]
+  if type(text) == "string" then return text end
+  sent = sent + 1
+  return text[1] .. string.format("%016d", sent) .. text[2]
 end
 
 function response(status)

@@ -12,13 +12,15 @@ mod models;
 mod queue;
 mod stripe;
 
+use std::sync::Arc;
+
 use poem::web::{Data, Json};
 use poem::{EndpointExt as _, IntoEndpoint as _, Route, get, handler};
 use poem_openapi::{OpenApiService, Tags};
 use serde_json::Value;
 
 use crate::app::App;
-use crate::web::json::{body, problem, spec};
+use crate::web::json::{self, spec};
 
 const DESCRIPTION: &str = "For whoever runs an installation: simulated clocks, models, parked work, the ledger. Every request carries \
     the operator's token as `Authorization: Bearer …`. Errors are problem documents (RFC 9457).";
@@ -71,6 +73,10 @@ fn openapi(document: Data<&Value>) -> Json<Value> {
 /// Adds the routes of this surface.
 pub fn mount(route: Route, app: &App) -> Route {
     let public_url = &app.config.server.public_url;
-    let v1 = problem::rendered(body::bounded(service().into_endpoint(), &[]), public_url.clone());
+    let shared: Arc<str> = public_url.as_str().into();
+    let v1 = service().into_endpoint().around(move |routes, request| {
+        let public_url = shared.clone();
+        async move { Ok(json::answer(&routes, request, true, &public_url).await) }
+    });
     route.at("/admin/openapi.json", get(openapi).data(document(public_url))).nest_no_strip("/admin/v1", v1)
 }

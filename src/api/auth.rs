@@ -1,5 +1,6 @@
 //! The key of a request: `Authorization: Bearer lm_…` or `X-API-Key: lm_…`.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use poem::http::{HeaderValue, header};
@@ -90,13 +91,11 @@ impl<'a> ApiExtractor<'a> for Key {
     }
 
     async fn from_request(request: &'a Request, body: &mut RequestBody, _: ExtractParamOptions<()>) -> poem::Result<Self> {
-        let (admitted, spent) = own::busy(admitted(request)).await;
-        own::record(Part::Authenticate, spent, 1);
-        match admitted {
+        match own::measured(Part::Authenticate, 1, pin!(admitted(request))).await {
             Ok(caller) => Ok(Self(caller)),
             Err(problem) => {
-                // A client that is still sending would see a broken connection and not the answer.
-                body::discard(request, body.take().unwrap_or_default()).await;
+                // A client that is still sending would see a broken connection and not the answer. Boxed because it is rare.
+                Box::pin(body::discard(request, body.take().unwrap_or_default())).await;
                 Err(problem.into())
             }
         }

@@ -1,11 +1,12 @@
 //! Metered routes: a call is counted as soon as its key is known, before its body is read, and every answer to it says where
 //! the limits stand (draft-ietf-httpapi-ratelimit-headers).
 
+use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use poem::http::{HeaderValue, Method};
-use poem::{Endpoint, EndpointExt as _, Request, Response};
+use poem::{Request, Response};
 use serde_json::{Value, json};
 
 use super::{classify, detect, embed, jobs};
@@ -15,8 +16,8 @@ use crate::inference::{InferenceError, admit};
 use crate::metering::rate::{Standing, UnderWay};
 use crate::web::json::problem::Problem;
 
-/// `POST` to these is metered.
-const ROUTES: &[&str] = &[detect::ROUTE, classify::ROUTE, embed::ROUTE, jobs::ROUTE];
+/// `POST` to these is metered; their bodies are pictures.
+pub const ROUTES: &[&str] = &[detect::ROUTE, classify::ROUTE, embed::ROUTE, jobs::ROUTE];
 
 /// Travels with a metered request: what counting it came to. The call is under way until this is dropped.
 #[derive(Clone, Default)]
@@ -43,33 +44,49 @@ impl Gate {
         refusal.map_or(Ok(()), |refusal| Err(InferenceError::from(refusal).into()))
     }
 
-    fn say(&self, response: &mut Response) {
+    /// Adds where the limits stand to an answer.
+    pub fn say(&self, response: &mut Response) {
         let passed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if passed.standings.is_empty() {
             return;
         }
-        for (name, item) in [("ratelimit-policy", policy as fn(&Standing) -> String), ("ratelimit", standing)] {
-            let list = passed.standings.iter().map(item).collect::<Vec<_>>().join(", ");
-            if let Ok(value) = HeaderValue::from_str(&list) {
+        for (name, item) in [("ratelimit-policy", policy as Item), ("ratelimit", standing)] {
+            if let Ok(value) = HeaderValue::from_str(&list(&passed.standings, item)) {
                 response.headers_mut().insert(name, value);
             }
         }
     }
 }
 
+/// Writes one member of a list.
+type Item = fn(&mut String, &Standing) -> fmt::Result;
+
+/// All in one text: this is written for every answer.
+fn list(standings: &[Standing], item: Item) -> String {
+    let mut text = String::with_capacity(48 * standings.len());
+    for of in standings {
+        if !text.is_empty() {
+            text += ", ";
+        }
+        // Writing to a String cannot fail.
+        let _ = item(&mut text, of);
+    }
+    text
+}
+
 /// `"account";q=600;w=60`: what there is.
-fn policy(of: &Standing) -> String {
+fn policy(text: &mut String, of: &Standing) -> fmt::Result {
     match of.window {
-        Some(window) => format!("\"{}\";q={};w={}", of.policy, of.quota, seconds(window)),
-        None => format!("\"{}\";q={};qu=\"concurrent-requests\"", of.policy, of.quota),
+        Some(window) => write!(text, "\"{}\";q={};w={}", of.policy, of.quota, seconds(window)),
+        None => write!(text, "\"{}\";q={};qu=\"concurrent-requests\"", of.policy, of.quota),
     }
 }
 
 /// `"account";r=599;t=30`: what is left of it.
-fn standing(of: &Standing) -> String {
+fn standing(text: &mut String, of: &Standing) -> fmt::Result {
     match of.window {
-        Some(_) => format!("\"{}\";r={};t={}", of.policy, of.left, seconds(of.resets_in)),
-        None => format!("\"{}\";r={}", of.policy, of.left),
+        Some(_) => write!(text, "\"{}\";r={};t={}", of.policy, of.left, seconds(of.resets_in)),
+        None => write!(text, "\"{}\";r={}", of.policy, of.left),
     }
 }
 
@@ -78,18 +95,14 @@ fn seconds(time: Duration) -> u128 {
     time.as_millis().div_ceil(1000)
 }
 
-/// Wraps the API.
-pub fn counted<E: Endpoint<Output = Response> + 'static>(inner: E) -> impl Endpoint<Output = Response> {
-    inner.around(|inner, mut request: Request| async move {
-        if request.method() != Method::POST || !ROUTES.contains(&request.uri().path()) {
-            return inner.call(request).await;
-        }
-        let gate = Gate::default();
-        request.set_data(gate.clone());
-        let mut response = inner.call(request).await?;
-        gate.say(&mut response);
-        Ok(response)
-    })
+/// Sends a gate along with a request of a metered route.
+pub fn gate(request: &mut Request) -> Option<Gate> {
+    if request.method() != Method::POST || !ROUTES.contains(&request.uri().path()) {
+        return None;
+    }
+    let gate = Gate::default();
+    request.set_data(gate.clone());
+    Some(gate)
 }
 
 /// Adds the two headers to the answers of metered routes in the OpenAPI document.
@@ -129,9 +142,10 @@ mod tests {
             left: 599,
             resets_in: Duration::from_millis(29_001),
         };
-        assert_eq!((policy(&window), standing(&window)), ("\"account\";q=600;w=60".into(), "\"account\";r=599;t=30".into()));
+        let both = |of: &Standing| [list(&[*of], policy), list(&[*of], standing)];
+        assert_eq!(both(&window), ["\"account\";q=600;w=60", "\"account\";r=599;t=30"]);
         let under_way = Standing { policy: "concurrency", quota: 32, window: None, left: 31, resets_in: Duration::ZERO };
-        assert_eq!(policy(&under_way), "\"concurrency\";q=32;qu=\"concurrent-requests\"");
-        assert_eq!(standing(&under_way), "\"concurrency\";r=31");
+        assert_eq!(both(&under_way), ["\"concurrency\";q=32;qu=\"concurrent-requests\"", "\"concurrency\";r=31"]);
+        assert_eq!(list(&[window, under_way], standing), "\"account\";r=599;t=30, \"concurrency\";r=31");
     }
 }

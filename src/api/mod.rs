@@ -27,11 +27,14 @@ mod usage;
 mod usage_csv;
 mod usage_reconcile;
 
-use poem::{IntoEndpoint as _, Route};
+use std::sync::Arc;
+
+use poem::http::StatusCode;
+use poem::{Endpoint, EndpointExt as _, IntoEndpoint as _, Request, Response, Route};
 use poem_openapi::{OpenApiService, Tags};
 
 use crate::app::App;
-use crate::web::json::{body, problem};
+use crate::web::json;
 
 pub use spec::document;
 
@@ -95,7 +98,26 @@ fn service() -> OpenApiService<Apis, ()> {
 
 /// Adds the routes of this surface.
 pub fn mount(route: Route, app: &App) -> Route {
-    let bounded = body::bounded(service().into_endpoint(), &[detect::ROUTE, classify::ROUTE, embed::ROUTE, jobs::ROUTE]);
-    let v1 = metered::counted(problem::rendered(jobs::preferring(bounded), app.config.server.public_url.clone()));
+    let v1 = around(service().into_endpoint(), app.config.server.public_url.as_str().into());
     docs::mount(health::mount(route), app).nest_no_strip("/v1", v1)
+}
+
+/// What goes round every route, in one layer: each of its own would move the request and its future once more.
+fn around(routes: impl Endpoint + 'static, public_url: Arc<str>) -> impl Endpoint<Output = Response> {
+    routes.around(move |routes, mut request: Request| {
+        let public_url = public_url.clone();
+        async move {
+            let gate = metered::gate(&mut request);
+            let later = jobs::prefer(&mut request);
+            let takes_images = metered::ROUTES.contains(&request.uri().path());
+            let mut response = json::answer(&routes, request, !takes_images, &public_url).await;
+            if later && response.status() == StatusCode::ACCEPTED {
+                jobs::applied(&mut response);
+            }
+            if let Some(gate) = gate {
+                gate.say(&mut response);
+            }
+            Ok(response)
+        }
+    })
 }

@@ -107,7 +107,7 @@ const CHECKS: [(&str, &str); 8] = [
     (
         "idempotency",
         "SELECT i.account_id, format('key %s: events', i.key) AS what, 1::bigint AS expected, 0::bigint AS found
-         FROM idempotency i LEFT JOIN usage_event e ON e.id = i.event_id
+         FROM idempotency i LEFT JOIN usage_event e ON e.account_id = i.account_id AND e.id = i.event_id
          WHERE ($1::uuid IS NULL OR i.account_id = $1) AND i.event_id IS NOT NULL AND e.id IS NULL",
     ),
 ];

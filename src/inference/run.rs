@@ -1,6 +1,7 @@
 //! One call: admit → fetch → decode → infer → commit → answer.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
@@ -84,9 +85,8 @@ pub async fn infer(inference: &Inference, caller: &Arc<Caller>, request: InferRe
         }
     };
     let route = routed(inference, caller, &request)?;
-    let (admitted, spent) = own::busy(admit(inference, caller, request.options.task(), &route.model().name, request.promised)).await;
-    own::record(Part::Admit, spent, 1);
-    let (admission, hold) = admitted?;
+    let admitting = pin!(admit(inference, caller, request.options.task(), &route.model().name, request.promised));
+    let (admission, hold) = own::measured(Part::Admit, 1, admitting).await?;
     let deadline = Instant::now() + inference.deadline;
     let (bytes, fetch) = image(inference, &request.image, deadline).await?;
     let lane = Lane { account: caller.account.id.0.as_u128(), weight: admission.weight, fresh: request.fresh };

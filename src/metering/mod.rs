@@ -28,10 +28,10 @@ pub struct Metering {
 }
 
 impl Metering {
-    /// Starts the writer and the tending of leases; both end with the runtime.
+    /// Starts the writer, the reader of stored answers and the tending of leases; they end with the runtime.
     pub fn start(db: &DatabaseConnection) -> Self {
         let (limits, rate) = (limits::Limits::new(db.clone()), rate::RateLimits::new(db.clone()));
         limits.clone().tend_in_background(rate.clone());
-        Self { writer: Writer::start(db), idempotency: idempotency::Idempotency::new(db.clone()), rate, limits }
+        Self { writer: Writer::start(db), idempotency: idempotency::Idempotency::start(db), rate, limits }
     }
 }

@@ -1,6 +1,7 @@
 //! The group-commit writer: the batch is what queued while the last one committed. No timer, no second writer: both were
 //! measured and gain nothing (reference: performance of durable metering).
 
+use std::pin::pin;
 use std::time::Instant;
 
 use sea_orm::DatabaseConnection;
@@ -56,8 +57,7 @@ async fn write(mut committer: Committer, mut waiting: mpsc::Receiver<Entry>) {
         metrics::histogram!("lensmeter_commit_batch_events").record(batch.len() as f64);
         let (usages, answers): (Vec<_>, Vec<_>) = batch.drain(..).map(|entry| (entry.usage, entry.answer)).unzip();
         let calls = usages.len();
-        let (outcomes, spent) = own::busy(committer.commit(usages)).await;
-        own::record(Part::Account, spent / calls as u32, calls);
+        let outcomes = own::measured(Part::Account, calls, pin!(committer.commit(usages))).await;
         metrics::histogram!("lensmeter_commit_seconds").record(started.elapsed().as_secs_f64());
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
             // A client that went away is not told; what it used is on its bill, and its retry finds the answer.

@@ -4,6 +4,8 @@ mod choice;
 mod image;
 pub mod schema;
 
+use std::fmt::Write as _;
+
 use poem::http::header;
 use poem::{Body, Request};
 use poem_openapi::ApiResponse;
@@ -105,8 +107,12 @@ fn wants_fresh(request: &Request) -> bool {
 }
 
 fn server_timing(timing: &ServerTiming) -> String {
-    let entry = |(name, took): (&str, std::time::Duration)| format!("{name};dur={:.2}", took.as_secs_f64() * 1000.0);
-    timing.parts().map(entry).collect::<Vec<_>>().join(", ")
+    timing.parts().fold(String::with_capacity(96), |mut text, (name, took)| {
+        let comma = if text.is_empty() { "" } else { ", " };
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{comma}{name};dur={:.2}", took.as_secs_f64() * 1000.0);
+        text
+    })
 }
 
 #[cfg(test)]

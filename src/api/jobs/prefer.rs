@@ -1,7 +1,7 @@
 //! `Prefer: respond-async` (RFC 7240): a call of an inference route that is answered later is the submission of a job.
 
 use poem::http::{HeaderValue, Method, Uri};
-use poem::{Endpoint, EndpointExt as _, IntoResponse as _, Request, Response};
+use poem::{Request, Response};
 
 use super::ROUTE;
 use crate::api::spec::IMAGE_ROUTES;
@@ -11,18 +11,19 @@ use crate::vision::Task;
 #[derive(Clone, Copy)]
 pub(super) struct Preferred(pub Task);
 
-/// Makes a submission of a call that prefers its answer later.
-pub fn preferring<E: Endpoint + 'static>(inner: E) -> impl Endpoint<Output = Response> {
-    inner.around(|inner, mut request: Request| async move {
-        let Some(task) = preferred(&request) else { return Ok(inner.call(request).await?.into_response()) };
-        let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
-        let Ok(uri) = format!("{ROUTE}{query}").parse::<Uri>() else { return Ok(inner.call(request).await?.into_response()) };
-        *request.uri_mut() = uri;
-        request.extensions_mut().insert(Preferred(task));
-        let mut response = inner.call(request).await?.into_response();
-        response.headers_mut().insert("preference-applied", HeaderValue::from_static("respond-async"));
-        Ok(response)
-    })
+/// Makes a submission of a call that prefers its answer later, and says whether it did.
+pub fn prefer(request: &mut Request) -> bool {
+    let Some(task) = preferred(request) else { return false };
+    let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+    let Ok(uri) = format!("{ROUTE}{query}").parse::<Uri>() else { return false };
+    *request.uri_mut() = uri;
+    request.extensions_mut().insert(Preferred(task));
+    true
+}
+
+/// Says on an answer that the preference was followed.
+pub fn applied(response: &mut Response) {
+    response.headers_mut().insert("preference-applied", HeaderValue::from_static("respond-async"));
 }
 
 /// The task of an inference route whose caller prefers its answer later.

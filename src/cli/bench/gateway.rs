@@ -104,7 +104,7 @@ impl Contestant {
     fn measure(&mut self, args: &Args, round: usize) -> anyhow::Result<()> {
         for (at, &connections) in args.connections.iter().enumerate() {
             let (seconds, Self { url, keys, body, content_type, .. }) = (if round == 0 { 2 } else { args.seconds }, &*self);
-            let outcome = wrk::run(Load { url, keys, body, content_type, connections, seconds, core: None })?;
+            let outcome = wrk::run(Load { url, keys, body, content_type, connections, keyed: false, seconds, core: None })?;
             eprintln!("round {round}, {connections:>4} connections: {:>8.0}/s  {}", outcome.rate(), self.name);
             if round > 0 {
                 self.outcomes[at].push(outcome);

@@ -15,6 +15,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::house::{self, House};
 use super::load::{self, Make, Shape};
+use super::own;
 
 /// Options of `lensmeter bench memory`.
 #[derive(clap::Args)]
@@ -66,6 +67,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         None => half(&call, args.connections).await?,
     };
     let tally = Arc::new(Tally::default());
+    let before = own::shares(&house.url).await?;
     let look = |when: String| {
         let (answered, refused) = (tally.answered.load(Ordering::Relaxed), tally.refused.load(Ordering::Relaxed));
         let look = Look { when, resident: house.resident(), answered, refused };
@@ -87,6 +89,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     tokio::time::sleep(Duration::from_secs(args.rest)).await;
     looks.push(look(format!("{} s after the last call", args.rest)));
     println!("{}", table(&looks, &args, rate));
+    println!("{}", own::table(&before, &own::shares(&house.url).await?)?);
     Ok(())
 }
 

@@ -40,6 +40,8 @@ struct Contestant {
     name: String,
     url: String,
     keys: PathBuf,
+    /// Whether each request has an idempotency key of its own.
+    keyed: bool,
     /// For each count of connections, each round's outcome.
     outcomes: Vec<Vec<Outcome>>,
 }
@@ -61,11 +63,13 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let mut contestants = vec![
         contestant("(c) the same route, unmetered", &unmetered.url, &one),
         contestant("(b) Lensmeter, one hot account", &house.url, &one),
+        Contestant { keyed: true, ..contestant("(b) the same, each call with an idempotency key", &house.url, &one) },
         contestant(&format!("(b) Lensmeter, {} accounts", args.accounts), &house.url, &many),
         contestant("(a) a transaction per request, one hot account", &per_request.url, &one),
     ];
     let peers = if args.alone { Vec::new() } else { peers(&folder, &one, &mut contestants).await };
     warm(&contestants, &body, args.client_core)?;
+    let before = own::shares(&house.url).await?;
     for round in 1..=args.rounds {
         for contestant in &mut contestants {
             for (at, &connections) in args.connections.iter().enumerate() {
@@ -75,6 +79,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
                     body: &body,
                     content_type: "image/png",
                     connections,
+                    keyed: contestant.keyed,
                     seconds: args.seconds,
                     core: args.client_core,
                 };
@@ -87,13 +92,13 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     }
     println!("{}", table(&contestants, &args, &house));
     println!("{}", within(&contestants, &args));
-    println!("{}", own::table(&house.url).await?);
+    println!("{}", own::table(&before, &own::shares(&house.url).await?)?);
     drop((unmetered, per_request, peers));
     Ok(())
 }
 
 fn contestant(name: &str, url: &str, keys: &Path) -> Contestant {
-    Contestant { name: name.to_owned(), url: format!("{url}/v1/detect"), keys: keys.to_owned(), outcomes: Vec::new() }
+    Contestant { name: name.to_owned(), url: format!("{url}/v1/detect"), keys: keys.to_owned(), keyed: false, outcomes: Vec::new() }
 }
 
 async fn floor(arguments: &[&str]) -> anyhow::Result<Peer> {
@@ -120,8 +125,9 @@ async fn peers(folder: &Path, keys: &Path, contestants: &mut Vec<Contestant>) ->
 /// One short run each: leases, caches and pools fill.
 fn warm(contestants: &[Contestant], body: &Path, core: Option<usize>) -> anyhow::Result<()> {
     for contestant in contestants {
-        let Contestant { url, keys, .. } = contestant;
-        let outcome = wrk::run(Load { url, keys, body, content_type: "image/png", connections: 64, seconds: 3, core })?;
+        let Contestant { url, keys, keyed, .. } = contestant;
+        let load = Load { url, keys, body, content_type: "image/png", connections: 64, keyed: *keyed, seconds: 3, core };
+        let outcome = wrk::run(load)?;
         if outcome.refused > 0 || outcome.errors > 0 {
             eprintln!("{}: {} answers were no 200, {} requests had none", contestant.name, outcome.refused, outcome.errors);
         }

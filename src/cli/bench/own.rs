@@ -7,18 +7,34 @@ use anyhow::Context as _;
 const METRIC: &str = "lensmeter_own_seconds";
 const PARTS: [&str; 3] = ["authenticate", "admit", "account"];
 
-/// A table of the parts of a server's calls so far.
+/// What a server says of its calls so far.
+pub struct Shares {
+    metrics: String,
+}
+
+/// Asks a server.
 ///
 /// # Errors
-/// When the server does not answer.
-pub async fn table(url: &str) -> anyhow::Result<String> {
+/// When it does not answer.
+pub async fn shares(url: &str) -> anyhow::Result<Shares> {
     let client = reqwest::Client::builder().no_proxy().build()?;
-    let text = client.get(format!("{url}/metrics")).send().await?.error_for_status()?.text().await?;
-    let mut table = "Own share of a call (µs): waiting, decoding and inference left out\n\n| part | calls | mean | p50 at most | p99 at most |\n|-|-|-|-|-|\n".to_owned();
+    Ok(Shares { metrics: client.get(format!("{url}/metrics")).send().await?.error_for_status()?.text().await? })
+}
+
+/// A table of the parts of the calls between two looks at a server.
+///
+/// # Errors
+/// When there were none.
+pub fn table(before: &Shares, after: &Shares) -> anyhow::Result<String> {
+    let mut table = "Own share of a call (processor time, µs): waiting, decoding and inference left out\n\n| part | calls measured | mean | p50 at most | p99 at most |\n|-|-|-|-|-|\n".to_owned();
     for part in PARTS {
-        let buckets = buckets(&text, part);
+        let (buckets, earlier) = (buckets(&after.metrics, part), buckets(&before.metrics, part));
+        // A server that has had no call has no buckets either.
+        let less = |(at, &(bound, calls)): (usize, &(f64, u64))| (bound, calls - earlier.get(at).map_or(0, |earlier| earlier.1));
+        let buckets: Vec<_> = buckets.iter().enumerate().map(less).collect();
         let calls = buckets.last().with_context(|| format!("/metrics says nothing of {part}"))?.1;
-        let mean = value(&text, &format!("{METRIC}_sum{{part=\"{part}\"}}")).unwrap_or(f64::NAN) / calls as f64 * 1e6;
+        let sum = |shares: &Shares| value(&shares.metrics, &format!("{METRIC}_sum{{part=\"{part}\"}}")).unwrap_or(0.);
+        let mean = (sum(after) - sum(before)) / calls as f64 * 1e6;
         let [p50, p99] = [0.5, 0.99].map(|share| bound(&buckets, share) * 1e6);
         // Writing to a String cannot fail.
         let _ = writeln!(table, "| {part} | {calls} | {mean:.1} | {p50:.0} | {p99:.0} |");

@@ -6,6 +6,8 @@ use std::process::Command;
 use anyhow::{Context as _, bail};
 use serde::Deserialize;
 
+use crate::platform::secret;
+
 /// What one run came to.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub struct Outcome {
@@ -47,6 +49,8 @@ pub struct Load<'a> {
     pub content_type: &'a str,
     pub connections: u32,
     pub seconds: u32,
+    /// Whether each request has an idempotency key of its own.
+    pub keyed: bool,
     /// The core that wrk has to itself; any when there is none.
     pub core: Option<usize>,
 }
@@ -67,6 +71,9 @@ pub fn run(load: Load<'_>) -> anyhow::Result<Outcome> {
     command.args(["--threads", "1", "--timeout", "30s", "--script", "scripts/peers/load.lua"]);
     command.args(["--connections", &load.connections.to_string(), "--duration", &format!("{}s", load.seconds), load.url]);
     command.env("BODY", load.body).env("KEYS", load.keys).env("CONTENT_TYPE", load.content_type);
+    if load.keyed {
+        command.env("IDEMPOTENT", secret::token());
+    }
     let output = command.output().context("wrk does not start: apt-get install wrk")?;
     let said = String::from_utf8_lossy(&output.stdout);
     let line = said.lines().find(|line| line.starts_with('{'));

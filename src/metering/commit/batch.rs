@@ -182,9 +182,11 @@ fn refused(error: &DbErr) -> Rejected {
 /// Those of the calls whose events are there.
 async fn committed_before(db: &DatabaseConnection, calls: &[&Usage]) -> HashMap<EventId, Committed> {
     let sql = "SELECT e.id, e.quantity, e.amount_nanos, b.credits - b.debits AS remaining
-               FROM usage_event e JOIN balance b ON b.id = e.account_id WHERE e.id = ANY($1)";
+               FROM UNNEST($1::uuid[], $2::uuid[]) AS call(account_id, id) JOIN usage_event e USING (account_id, id)
+               JOIN balance b ON b.id = e.account_id";
+    let accounts: Vec<Uuid> = calls.iter().map(|call| call.account().0).collect();
     let ids: Vec<Uuid> = calls.iter().map(|call| call.event.0).collect();
-    let rows = db.query_all_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, [ids.into()])).await;
+    let rows = db.query_all_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, [accounts.into(), ids.into()])).await;
     let read = |row: sea_orm::QueryResult| {
         let event = EventId(row.try_get("", "id")?);
         let (amount, remaining) = (Nanos(row.try_get("", "amount_nanos")?), Nanos(row.try_get("", "remaining")?));

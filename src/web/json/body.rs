@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use poem::error::ReadBodyError;
 use poem::http::header;
-use poem::{Body, Endpoint, EndpointExt as _, Request};
+use poem::{Body, Request};
 
 use super::problem::{Code, Problem};
 
@@ -52,14 +52,13 @@ pub async fn discard(request: &Request, body: Body) {
     let _ = tokio::time::timeout(DISCARD_TIME, drain).await;
 }
 
-/// Reads the bodies of every route but `large` up front: the framework itself reads without a bound.
-pub fn bounded<E: Endpoint + 'static>(inner: E, large: &'static [&'static str]) -> impl Endpoint {
-    inner.around(move |inner, mut request: Request| async move {
-        if !large.contains(&request.uri().path()) {
-            let body = request.take_body();
-            let bytes = read(&request, body, SMALL, || Problem::plain(Code::BodyTooLarge)).await?;
-            request.set_body(bytes);
-        }
-        inner.call(request).await
-    })
+/// Reads the body of a route that takes JSON about resources up front: the framework itself reads without a bound.
+///
+/// # Errors
+/// `body_too_large`; 400 when the client broke off.
+pub async fn bound(request: &mut Request) -> Result<(), Problem> {
+    let body = request.take_body();
+    let bytes = read(request, body, SMALL, || Problem::plain(Code::BodyTooLarge)).await?;
+    request.set_body(bytes);
+    Ok(())
 }

@@ -6,3 +6,19 @@ pub mod body;
 pub mod fields;
 pub mod problem;
 pub mod spec;
+
+use poem::{Endpoint, IntoResponse as _, Request, Response};
+
+use super::request_id;
+
+/// Asks JSON routes. A small body is read before; whatever goes wrong comes out as a problem document.
+pub async fn answer(routes: &impl Endpoint, mut request: Request, small: bool, public_url: &str) -> Response {
+    let id = request_id::of(&request);
+    // Boxed, and so are few other futures here: metered calls do not take this way, and what is inline is moved with each.
+    let bound = if small { Box::pin(body::bound(&mut request)).await } else { Ok(()) };
+    let answered = match bound {
+        Ok(()) => routes.call(request).await,
+        Err(problem) => Err(problem.into()),
+    };
+    answered.map_or_else(|error| problem::rendered(error, public_url, id), |output| output.into_response())
+}

@@ -6,6 +6,7 @@ mod caps;
 mod durability;
 mod full_disk;
 mod leases;
+mod lookup;
 mod overspend;
 mod overspend_served;
 mod rate;

@@ -4,17 +4,15 @@ mod code;
 mod framework;
 mod refusals;
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use entity::ids::RequestId;
 use poem::error::ResponseError;
 use poem::http::{HeaderValue, StatusCode, header};
-use poem::{Endpoint, EndpointExt as _, IntoResponse as _, Response};
+use poem::{IntoResponse as _, Response};
 use poem_openapi::registry::{MetaResponses, Registry};
 use poem_openapi::{ApiResponse, Object};
 use serde::Serialize;
-
-use crate::web::request_id;
 
 pub use code::{About, Code};
 
@@ -155,19 +153,8 @@ impl ApiResponse for Problem {
     fn register(_: &mut Registry) {}
 }
 
-/// Wraps the API: whatever error comes out of it, ours or the framework's, leaves as a problem document.
-pub fn rendered<E: Endpoint + 'static>(inner: E, public_url: String) -> impl Endpoint<Output = Response> {
-    let public_url: Arc<str> = public_url.into();
-    inner.around(move |inner, request| {
-        let public_url = public_url.clone();
-        let id = request_id::of(&request);
-        async move {
-            match inner.call(request).await {
-                Ok(response) => Ok(response.into_response()),
-                // A response that travels as an error is already what it should be.
-                Err(error) if error.is_from_response() => Ok(error.into_response()),
-                Err(error) => Ok(Problem::from_any(error).render(&public_url, &id.to_string())),
-            }
-        }
-    })
+/// Whatever error comes out of a JSON route, ours or the framework's, leaves as a problem document.
+pub fn rendered(error: poem::Error, public_url: &str, id: RequestId) -> Response {
+    // A response that travels as an error is already what it should be.
+    if error.is_from_response() { error.into_response() } else { Problem::from_any(error).render(public_url, &id.to_string()) }
 }

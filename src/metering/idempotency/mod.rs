@@ -1,12 +1,16 @@
 //! `Idempotency-Key`: a retry gets the stored answer, free; while the first call runs, 409; with another body, 422.
 
+mod lookup;
+
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::TimeDelta;
 use entity::idempotency;
 use entity::ids::AccountId;
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, EntityTrait as _, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, Statement};
+
+use self::lookup::Lookup;
 
 /// How long an answer is kept, unless a call says otherwise.
 pub const LIFETIME: TimeDelta = TimeDelta::hours(24);
@@ -63,7 +67,7 @@ type Keys = Arc<Mutex<HashSet<(AccountId, String)>>>;
 /// told apart at the commit.
 #[derive(Clone)]
 pub struct Idempotency {
-    db: DatabaseConnection,
+    lookup: Lookup,
     running: Keys,
 }
 
@@ -80,8 +84,8 @@ impl Drop for Running {
 }
 
 impl Idempotency {
-    pub(super) fn new(db: DatabaseConnection) -> Self {
-        Self { db, running: Keys::default() }
+    pub(super) fn start(db: &DatabaseConnection) -> Self {
+        Self { lookup: Lookup::start(db), running: Keys::default() }
     }
 
     /// Begins a call with a key, or finds the answer it got before.
@@ -120,10 +124,10 @@ impl Idempotency {
         fingerprint: &[u8; 32],
         now: entity::Time,
     ) -> Result<Option<Vec<u8>>, KeyConflict> {
-        let found = idempotency::Entity::find_by_id((account, key.to_owned())).one(&self.db).await?;
-        match found.filter(|row| now < row.expires_at) {
+        let found = self.lookup.find(account, key).await?;
+        match found.filter(|stored| now < stored.expires_at) {
             None => Ok(None),
-            Some(row) if row.route == route && row.fingerprint == fingerprint => Ok(Some(row.answer)),
+            Some(stored) if stored.route == route && stored.fingerprint == fingerprint => Ok(Some(stored.answer)),
             Some(_) => Err(KeyConflict::Mismatch),
         }
     }
