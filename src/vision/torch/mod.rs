@@ -3,6 +3,7 @@
 pub mod architectures;
 mod boxes;
 pub mod device;
+pub mod freeze;
 mod layers;
 mod load;
 pub mod network;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tch::{CModule, Device, IValue, Kind, TchError, Tensor};
 
-use super::{boxes, reason, rows};
+use super::{boxes, freeze::freeze, reason, rows};
 use crate::vision::{
     backend::Output,
     registry::{BoxFormat, ModelInfo, Place},
@@ -26,15 +26,20 @@ impl Script {
     /// Loads a file of `torch.jit.save`.
     pub fn load(info: &ModelInfo, device: Device, kind: Kind) -> Result<Self, String> {
         let path = &info.weights;
-        let size = std::fs::metadata(path).map_err(|e| format!("{}: {e}", path.display()))?.len();
-        let mut module = CModule::load_on_device(path, device).map_err(|error| explain(path, &error))?;
-        module.f_set_eval().map_err(|error| explain(path, &error))?;
+        let saved = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let frozen = if kind == Kind::Float { freeze(&saved).ok() } else { None };
+        let mut bytes = frozen.as_deref().unwrap_or(&saved);
+        let mut module = CModule::load_data_on_device(&mut bytes, device).map_err(|error| explain(path, &error))?;
+        if frozen.is_none() {
+            module.f_set_eval().map_err(|error| explain(path, &error))?;
+        }
         if kind != Kind::Float {
-            // libtorch converts tables of indices too; a module that has some fails its trial and stays in float32.
+            // Not of a frozen module, whose numbers are constants. libtorch converts tables of indices too; a module that has
+            // some fails its trial and stays in float32.
             module.to(device, kind, false);
         }
-        let mut script =
-            Self { module, channels_last: true, format: info.output.clone(), classes: info.classes.len(), parameters: size / 4 };
+        let parameters = saved.len() as u64 / 4;
+        let mut script = Self { module, channels_last: true, format: info.output.clone(), classes: info.classes.len(), parameters };
         script.channels_last = script.reads_channels_last(info, device, kind);
         Ok(script)
     }

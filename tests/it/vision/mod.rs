@@ -7,6 +7,7 @@ mod cache;
 mod decode;
 mod elements;
 mod forge;
+mod freeze;
 pub mod hostile;
 mod learns;
 mod mix;
