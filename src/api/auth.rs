@@ -91,7 +91,8 @@ impl<'a> ApiExtractor<'a> for Key {
     }
 
     async fn from_request(request: &'a Request, body: &mut RequestBody, _: ExtractParamOptions<()>) -> poem::Result<Self> {
-        match own::measured(Part::Authenticate, 1, pin!(admitted(request))).await {
+        let admitted = own::measured(Part::Authenticate, 1, pin!(admitted(request))).await;
+        match admitted {
             Ok(caller) => Ok(Self(caller)),
             Err(problem) => {
                 // A client that is still sending would see a broken connection and not the answer. Boxed because it is rare.

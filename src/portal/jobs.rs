@@ -54,6 +54,7 @@ struct Row {
     id: String,
     submitted: String,
     asked: String,
+    /// What it costs, at most while it has not ended; nothing when it came to nothing.
     price: String,
     /// How long it has waited and run, or why it failed.
     says: String,
@@ -136,11 +137,12 @@ fn row(job: &Model, now: DateTime<Utc>) -> Row {
         Status::Failed => ("bad", false),
         Status::Canceled => ("", false),
     };
+    let came_to_nothing = matches!(job.status, Status::Failed | Status::Canceled);
     Row {
         id: job.id.to_string(),
         submitted: show::moment(job.created_at),
         asked: job.model.as_ref().map_or_else(|| job.task.clone(), |model| format!("{} · {model}", job.task)),
-        price: show::nanos(job.price_nanos, &job.currency),
+        price: if came_to_nothing { "–".into() } else { show::nanos(job.price_nanos, &job.currency) },
         says: says(job, now),
         status: job.status.as_str(),
         kind,

@@ -14,7 +14,7 @@ use super::request_id;
 /// Asks JSON routes. A small body is read before; whatever goes wrong comes out as a problem document.
 pub async fn answer(routes: &impl Endpoint, mut request: Request, small: bool, public_url: &str) -> Response {
     let id = request_id::of(&request);
-    // Boxed, and so are few other futures here: metered calls do not take this way, and what is inline is moved with each.
+    // Boxed: metered calls do not take this way, and what is inline here would be moved with each of them.
     let bound = if small { Box::pin(body::bound(&mut request)).await } else { Ok(()) };
     let answered = match bound {
         Ok(()) => routes.call(request).await,
