@@ -14,7 +14,8 @@ fn module() -> (Vec<u8>, Tensor, Tensor) {
     };
     let picture = normal(&[2, 3, 16, 16]);
     let computed = forward(std::slice::from_ref(&picture)).remove(0);
-    let module = tch::no_grad(|| CModule::create_by_tracing("Net", "forward", std::slice::from_ref(&picture), &mut forward)).expect("traced");
+    let module =
+        tch::no_grad(|| CModule::create_by_tracing("Net", "forward", std::slice::from_ref(&picture), &mut forward)).expect("traced");
     let path = std::env::temp_dir().join(format!("lensmeter-freeze-{}.pt", uuid::Uuid::now_v7().simple()));
     module.save(&path).expect("saved");
     let saved = std::fs::read(&path).expect("read");
