@@ -10,7 +10,7 @@ use super::{see, see_with};
 use crate::app::App;
 use crate::billing::card::{self, Saved};
 use crate::billing::provider::ProviderError;
-use crate::web::form::Form;
+use crate::web::form::{Confirmed, Form};
 use crate::web::page::{Page, Shell};
 use crate::web::session::SignedInMember;
 
@@ -22,10 +22,6 @@ struct Asked {
     #[serde(default)]
     card: String,
 }
-
-/// Nothing but the token that the form extractor checks.
-#[derive(Deserialize)]
-struct Confirmed {}
 
 #[derive(Template)]
 #[template(path = "portal/cards.html")]

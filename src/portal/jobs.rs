@@ -15,7 +15,7 @@ use super::{see_with, show};
 use crate::app::App;
 use crate::inference::InferenceError;
 use crate::inference::job;
-use crate::web::form::Form;
+use crate::web::form::{Confirmed, Form};
 use crate::web::page::{Page, Shell};
 use crate::web::session::SignedInMember;
 
@@ -32,16 +32,13 @@ struct Wanted {
     before: Option<String>,
 }
 
-/// Nothing but the token that the form extractor checks.
-#[derive(Deserialize)]
-struct Confirmed {}
-
 #[derive(Template)]
 #[template(path = "portal/jobs.html")]
 struct JobsPage {
     shell: Shell,
     jobs: Vec<Row>,
-    /// What the list is narrowed to; empty for all.
+    /// What the list can be narrowed to, and is; empty for all.
+    statuses: [&'static str; Status::ALL.len()],
     status: &'static str,
     /// Where the list goes on.
     older: Option<String>,
@@ -87,6 +84,7 @@ pub async fn get(app: Data<&App>, me: SignedInMember, Query(wanted): Query<Wante
         shell: me.shell,
         older: found.last().filter(|_| more).map(|last| last.id.to_string()),
         jobs: found.iter().map(|job| row(job, now)).collect(),
+        statuses: Status::ALL.map(Status::as_str),
         status: status.map_or("", Status::as_str),
         is_older: before.is_some(),
         retention_days: app.jobs.retention.num_days(),

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::error::PortalError;
 use super::{see_with, show};
 use crate::app::App;
-use crate::web::form::{FieldErrors, Form};
+use crate::web::form::{Confirmed, FieldErrors, Form};
 use crate::web::page::{Page, Shell};
 use crate::web::session::SignedInMember;
 use crate::webhooks::endpoint::{self, AddError};
@@ -25,10 +25,6 @@ struct NewEndpoint {
     #[serde(default)]
     url: String,
 }
-
-/// Nothing but the token that the form extractor checks.
-#[derive(Deserialize)]
-struct Confirmed {}
 
 #[derive(Template)]
 #[template(path = "portal/webhooks.html")]

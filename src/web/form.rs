@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use poem::error::ResponseError;
 use poem::http::StatusCode;
 use poem::{FromRequest, Request, RequestBody, Result};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::csrf;
@@ -15,6 +16,10 @@ const LIMIT: usize = 64 * 1024;
 
 /// A form that one of our own pages sent, read into `T`. Fields that `T` does not know are ignored.
 pub struct Form<T>(pub T);
+
+/// A form of nothing but a button, and the token that [`Form`] checks.
+#[derive(Deserialize)]
+pub struct Confirmed {}
 
 /// A body that is not the form the page sends.
 #[derive(Debug, thiserror::Error)]

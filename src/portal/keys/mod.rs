@@ -9,7 +9,6 @@ use entity::ids::KeyId;
 use poem::web::{Data, Path};
 use poem::{IntoResponse as _, Response, handler};
 use sea_orm::TransactionTrait as _;
-use serde::Deserialize;
 
 use self::form::{KeyForm, ScopeBox};
 use super::error::PortalError;
@@ -17,13 +16,9 @@ use super::{see, see_with, show};
 use crate::app::App;
 use crate::auth::key::{self, CreateKeyError};
 use crate::web::flash;
-use crate::web::form::{FieldErrors, Form};
+use crate::web::form::{Confirmed, FieldErrors, Form};
 use crate::web::page::{Page, Shell};
 use crate::web::session::SignedInMember;
-
-/// Nothing but the token that the form extractor checks.
-#[derive(Deserialize)]
-struct Confirmed {}
 
 #[derive(Template)]
 #[template(path = "portal/keys.html")]

@@ -8,7 +8,7 @@ use super::{
     eval::{EvalError, Report, scenes},
     fonts::Split,
     material::Material,
-    run::{RunError, write_tensors},
+    run::{RunError, read_tensors, write_tensors},
     sheet::CHECKBOX,
 };
 use crate::vision::{ModelInfo, backend::Backend};
@@ -31,8 +31,7 @@ pub fn measure(backend: &mut dyn Backend, model: &ModelInfo, fonts: &Path, count
 /// # Errors
 /// When the file cannot be read or written.
 pub fn apply(report: &Report, weights: &Path) -> Result<(), RunError> {
-    let failed = |e| RunError::Tensors(weights.to_owned(), e);
-    let mut tensors = tch::no_grad(|| Tensor::read_safetensors(weights)).map_err(failed)?;
+    let mut tensors: Vec<_> = read_tensors(weights)?.into_iter().collect();
     let shifts: Vec<f32> = report.classes.iter().map(|(_, half, _)| logit(half.best_threshold().clamp(0.2, 0.8)) / 2.).collect();
     for (name, bias) in &mut tensors {
         // The scores of the class that is looked at twice come from the second look.

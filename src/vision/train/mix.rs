@@ -1,18 +1,18 @@
 //! The mean of two trained networks, number by number: where both runs began with the same weights it tends to be better
 //! than either (Wortsman et al. 2022, "Model soups").
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use tch::{Kind, Tensor};
 
-use super::run::{RunError, write_tensors};
+use super::run::{RunError, read_tensors, write_tensors};
 
 /// Writes `1 - share` of `first` and `share` of `second` into a file that keeps the kinds of `first`.
 ///
 /// # Errors
 /// When a file cannot be read or written, or when they are of different networks.
 pub fn mix(first: &Path, second: &Path, share: f64, into: &Path) -> Result<(), RunError> {
-    let (one, other) = (read(first)?, read(second)?);
+    let (one, other) = (read_tensors(first)?, read_tensors(second)?);
     let unlike = |name: &str| RunError::Unlike(first.to_owned(), second.to_owned(), name.to_owned());
     if let Some(name) = other.keys().find(|name| !one.contains_key(*name)) {
         return Err(unlike(name));
@@ -23,9 +23,4 @@ pub fn mix(first: &Path, second: &Path, share: f64, into: &Path) -> Result<(), R
         Ok((name, mean.to_kind(one.kind())))
     };
     write_tensors(&tch::no_grad(|| one.into_iter().map(mean).collect::<Result<Vec<_>, _>>())?, into)
-}
-
-fn read(path: &Path) -> Result<BTreeMap<String, Tensor>, RunError> {
-    let tensors = tch::no_grad(|| Tensor::read_safetensors(path)).map_err(|error| RunError::Tensors(path.to_owned(), error))?;
-    Ok(tensors.into_iter().collect())
 }

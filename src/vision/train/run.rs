@@ -124,13 +124,11 @@ impl Run {
     fn resume(&mut self) -> Result<(), RunError> {
         let path = self.path("checkpoint.safetensors");
         if path.exists() {
-            let tensors = Tensor::read_safetensors(&path).map_err(|e| RunError::Tensors(path, e))?;
-            let state: BTreeMap<String, Tensor> = tensors.into_iter().collect();
+            let state = read_tensors(&path)?;
             self.optimizer.restore(&state);
             self.before = state.get("seconds").map_or(0., |seconds| seconds.double_value(&[0]));
         } else if let Some(path) = &self.options.from {
-            let tensors = tch::no_grad(|| Tensor::read_safetensors(path)).map_err(|e| RunError::Tensors(path.clone(), e))?;
-            self.optimizer.begin_with(&tensors.into_iter().collect());
+            self.optimizer.begin_with(&read_tensors(path)?);
         }
         Ok(())
     }
@@ -212,6 +210,15 @@ fn share(step: u64, used: f64, settle: f64) -> f64 {
     let used = if used < settle { used / settle } else { (used - settle) / (1. - settle).max(f64::EPSILON) };
     let cosine = (1. + (std::f64::consts::PI * used.min(1.)).cos()) / 2.;
     warm * (LAST_RATE + (1. - LAST_RATE) * cosine)
+}
+
+/// The tensors of a file, by their names.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn read_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>, RunError> {
+    let tensors = tch::no_grad(|| Tensor::read_safetensors(path)).map_err(|e| RunError::Tensors(path.to_owned(), e))?;
+    Ok(tensors.into_iter().collect())
 }
 
 /// Writes beside and renames, so that a kill leaves the old file.
