@@ -19,7 +19,7 @@ use crate::metering::Metering;
 use crate::platform::clock::Clock;
 use crate::platform::config::{self, Config};
 use crate::platform::mail::Mailer;
-use crate::platform::{db, telemetry};
+use crate::platform::{db, objects, telemetry};
 use crate::vision::{self, Vision};
 
 /// The program, as its surfaces see it: one pointer, which every request gets a copy of.
@@ -88,7 +88,7 @@ impl App {
         };
         let jobs = Jobs {
             inference: inference.clone(),
-            store: Store::open(&config.storage)?,
+            store: Store::over(objects::open(&config.storage)?),
             limits: config.jobs.clone(),
             retention: config.storage.retention(),
         };

@@ -1,4 +1,4 @@
-//! What every room stands on: configuration, the clock, secrets, the database, the queue, mail, telemetry.
+//! What every room stands on: configuration, the clock, secrets, the database, the queue, objects, mail, telemetry.
 //! Knows no domain and no HTTP surface.
 
 pub mod audit;
@@ -7,6 +7,7 @@ pub mod config;
 pub mod db;
 pub mod gcra;
 pub mod mail;
+pub mod objects;
 pub mod outbound;
 pub mod queue;
 pub mod secret;

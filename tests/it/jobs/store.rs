@@ -8,6 +8,7 @@ use bytes::Bytes;
 use entity::ids::{AccountId, JobId};
 use lensmeter::inference::store::{Store, What};
 use lensmeter::platform::config::Storage;
+use lensmeter::platform::objects;
 use object_store::memory::InMemory;
 
 fn folder() -> PathBuf {
@@ -33,7 +34,7 @@ async fn keeps_what_it_is_given(store: Store) {
 async fn memory_and_a_folder_keep_what_they_are_given() {
     keeps_what_it_is_given(Store::over(Arc::new(InMemory::new()))).await;
     let folder = folder();
-    keeps_what_it_is_given(Store::open(&Storage { folder: folder.clone(), ..Storage::default() }).unwrap()).await;
+    keeps_what_it_is_given(Store::over(objects::open(&Storage { folder: folder.clone(), ..Storage::default() }).unwrap())).await;
     assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o777, 0o700, "customers' images are for our own eyes");
     std::fs::remove_dir_all(folder).unwrap();
 }
@@ -41,7 +42,7 @@ async fn memory_and_a_folder_keep_what_they_are_given() {
 #[tokio::test]
 async fn a_folder_that_cannot_be_made_is_named_with_its_key() {
     let folder = PathBuf::from("/proc/nowhere");
-    let error = Store::open(&Storage { folder, ..Storage::default() }).unwrap_err().to_string();
+    let error = objects::open(&Storage { folder, ..Storage::default() }).unwrap_err().to_string();
     assert!(error.contains("LENSMETER_STORAGE") && error.contains("/proc/nowhere"), "{error}");
 }
 
@@ -56,7 +57,7 @@ async fn a_bucket_needs_no_folder_and_a_dead_one_is_an_error() {
         secret_access_key: Some("secret".into()),
         ..Storage::default()
     };
-    let store = Store::open(&storage).unwrap();
+    let store = Store::over(objects::open(&storage).unwrap());
     let asked = tokio::time::timeout(std::time::Duration::from_millis(300), store.get(What::Input, AccountId::new(), JobId::new())).await;
     assert!(!matches!(asked, Ok(Ok(_))), "nobody answers there");
 }
