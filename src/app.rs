@@ -16,6 +16,7 @@ use crate::inference::job::Jobs;
 use crate::inference::store::Store;
 use crate::inference::{Inference, run};
 use crate::metering::Metering;
+use crate::metering::archive::Archive;
 use crate::platform::clock::Clock;
 use crate::platform::config::{self, Config};
 use crate::platform::mail::Mailer;
@@ -36,6 +37,8 @@ pub struct Rooms {
     pub throttle: Arc<Throttle>,
     pub inference: Inference,
     pub jobs: Jobs,
+    /// Where months of usage are that left the database.
+    pub archive: Archive,
     pub stripe: Stripe,
     pub mailer: Mailer,
     pub metrics: PrometheusHandle,
@@ -86,13 +89,15 @@ impl App {
             deadline: run::DEADLINE,
             allow_private_images: config.vision.allow_private_images,
         };
+        let objects = objects::open(&config.storage)?;
         let jobs = Jobs {
             inference: inference.clone(),
-            store: Store::over(objects::open(&config.storage)?),
+            store: Store::over(objects.clone()),
             limits: config.jobs.clone(),
             retention: config.storage.retention(),
         };
-        Ok(Self(Arc::new(Rooms { keys, throttle: Arc::default(), config, clock, db, inference, jobs, stripe, mailer, metrics })))
+        let archive = Archive::over(objects);
+        Ok(Self(Arc::new(Rooms { keys, throttle: Arc::default(), config, clock, db, inference, jobs, archive, stripe, mailer, metrics })))
     }
 }
 

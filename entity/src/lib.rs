@@ -47,6 +47,8 @@ pub mod stripe_state;
 pub mod subscription;
 pub mod top_up;
 pub mod transfer;
+pub mod usage_archive;
+pub mod usage_archived;
 pub mod usage_event;
 pub mod usage_rollup;
 pub mod webhook_delivery;

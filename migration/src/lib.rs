@@ -22,6 +22,7 @@ mod m20261121_000013_documents;
 mod m20261121_000020_stripe;
 mod m20261121_000021_intents;
 mod m20261121_000022_hot_rows;
+mod m20261121_000023_usage_archive;
 
 /// The list of all migrations, oldest first. A shipped one is never edited.
 pub struct Migrator;
@@ -49,6 +50,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000020_stripe::Migration),
             Box::new(m20261121_000021_intents::Migration),
             Box::new(m20261121_000022_hot_rows::Migration),
+            Box::new(m20261121_000023_usage_archive::Migration),
         ]
     }
 }

@@ -12,7 +12,7 @@ use sea_orm::{ColumnTrait as _, QueryFilter as _};
 
 use super::auth::Key;
 use super::paging::{Cursor, List};
-use super::usage_csv::{Csv, Which};
+use super::usage_csv::Csv;
 use super::{Tag, money};
 use crate::app::App;
 use crate::auth::key::{Caller, Scope};
@@ -20,6 +20,7 @@ use crate::billing::invoice::finalize::snapshot_of;
 use crate::billing::invoice::snapshot::Discount;
 use crate::billing::invoice::{self, line, preview};
 use crate::billing::tax::{Category, Tax};
+use crate::metering::events::Which;
 use crate::web::json::problem::Problem;
 
 pub struct InvoicesApi;
@@ -218,7 +219,7 @@ impl InvoicesApi {
     ) -> Result<Csv, Problem> {
         let caller = key.with(Scope::Billing)?;
         let (row, _) = find(&app, caller, &id).await?;
-        Ok(Csv::of(&app.db, &caller.account, Which::Period(row.period_id), &file_name(&row, "csv")))
+        Csv::of(&app, &caller.account, Which::Period(row.period_id), &file_name(&row, "csv")).await
     }
 }
 

@@ -71,14 +71,18 @@ impl<I: std::str::FromStr<Err = InvalidId>> Cursor<I> {
         }
     }
 
+    /// One more than the page shows tells whether there are more.
+    pub fn fetch(&self) -> usize {
+        self.limit + 1
+    }
+
     /// The rows of this page, newest first, and one more when there are more.
     pub async fn rows<E>(&self, db: &DatabaseConnection, of_account: Select<E>, id: E::Column) -> Result<Vec<E::Model>, DbErr>
     where
         E: EntityTrait,
         I: Into<Value> + Copy,
     {
-        // One more than the page shows tells whether there are more.
-        let fetch = self.limit as u64 + 1;
+        let fetch = self.fetch() as u64;
         if let Some(before) = self.before {
             // Towards the newer end: nearest first, then turned round.
             let mut rows = of_account.filter(id.gt(before)).order_by_asc(id).limit(fetch).all(db).await?;

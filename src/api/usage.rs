@@ -14,6 +14,7 @@ use super::paging::{Cursor, List};
 use super::{Tag, money};
 use crate::app::App;
 use crate::auth::key::Scope;
+use crate::metering::events::{Events, Which};
 use crate::metering::report;
 use crate::web::json::problem::{Code, Problem};
 
@@ -185,7 +186,14 @@ impl UsageApi {
     ) -> Result<Json<List<UsageEvent>>, Problem> {
         let account = &key.with(Scope::Usage)?.account;
         let cursor: Cursor<EventId> = Cursor::read(limit.0, after.0, before.0)?;
-        let rows = cursor.rows(&app.db, usage_event::Entity::of(account.id), usage_event::Column::Id).await?;
+        let mut events = Events::of(&app.db, &app.archive, account.id, Which::All);
+        if cursor.before.is_none() {
+            events = events.newest_first();
+        }
+        let mut rows = events.page(cursor.before.or(cursor.after), cursor.fetch()).await?;
+        if cursor.before.is_some() {
+            rows.reverse();
+        }
         Ok(Json(List::page(rows, &cursor, |row| UsageEvent::of(row, &account.currency))))
     }
 }

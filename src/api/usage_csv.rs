@@ -1,37 +1,26 @@
 //! Usage events as CSV, streamed page by page: an export of a million calls holds a thousand of them in memory.
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::SecondsFormat;
 use entity::account;
-use entity::ids::{EventId, PeriodId};
-use entity::usage_event::{Column, Entity, Model};
+use entity::ids::EventId;
+use entity::usage_event::Model;
 use poem::Body;
 use poem::web::Data;
 use poem_openapi::param::Query;
 use poem_openapi::payload::Binary;
 use poem_openapi::{ApiResponse, OpenApi};
-use sea_orm::{ColumnTrait as _, DatabaseConnection, DbErr, QueryFilter as _, QueryOrder as _, QuerySelect as _};
 
 use super::auth::Key;
 use super::{Tag, money, usage};
 use crate::app::App;
 use crate::auth::key::Scope;
+use crate::metering::events::{Events, Which};
 use crate::web::json::problem::Problem;
 
 pub struct UsageCsvApi;
 
 const HEADER: &str = "event_id,at,task,model,model_version,key_id,request_id,quantity,amount,currency,pixels,compute_ms\r\n";
-const PAGE: u64 = 1000;
-/// An event's id is made at most so long after the instant that it is booked at.
-const SLACK: TimeDelta = TimeDelta::days(1);
-
-/// Which events an export has.
-#[derive(Debug, Clone, Copy)]
-pub enum Which {
-    /// From the first instant to before the second.
-    Between(DateTime<Utc>, DateTime<Utc>),
-    /// All of a billing period: what its invoice charges.
-    Period(PeriodId),
-}
+const PAGE: usize = 1000;
 
 /// A table.
 #[derive(ApiResponse)]
@@ -43,8 +32,14 @@ pub enum Csv {
 
 impl Csv {
     /// The events of an account, to be saved under `name`.
-    pub fn of(db: &DatabaseConnection, account: &account::Model, which: Which, name: &str) -> Self {
-        Self::Table(Binary(rows(db.clone(), account.clone(), which)), format!("attachment; filename=\"{name}\""))
+    ///
+    /// # Errors
+    /// When the first of them cannot be read; later ones break the answer off.
+    pub async fn of(app: &App, account: &account::Model, which: Which, name: &str) -> Result<Self, Problem> {
+        let mut events = Events::of(&app.db, &app.archive, account.id, which);
+        let first = events.page(None, PAGE).await?;
+        let body = rows(events, first, account.currency.clone());
+        Ok(Self::Table(Binary(body), format!("attachment; filename=\"{name}\"")))
     }
 }
 
@@ -65,62 +60,35 @@ impl UsageCsvApi {
     ) -> Result<Csv, Problem> {
         let account = &key.with(Scope::Usage)?.account;
         let (from, to) = usage::window(from.0.as_deref(), to.0.as_deref(), account.now(app.clock.now()))?;
-        Ok(Csv::of(&app.db, account, Which::Between(from, to), "usage.csv"))
+        let which = if account.clock_offset_seconds == 0 { Which::Between(from, to) } else { Which::BetweenMoved(from, to) };
+        Csv::of(&app, account, which, "usage.csv").await
     }
 }
 
 /// Where a stream of pages stands.
 enum Next {
-    Header,
-    Behind(Option<EventId>),
-    End,
+    First(Events, Vec<Model>),
+    Behind(Events, EventId),
 }
 
-fn rows(db: DatabaseConnection, account: account::Model, which: Which) -> Body {
-    let pages = futures_util::stream::try_unfold(Next::Header, move |next| {
-        let (db, account) = (db.clone(), account.clone());
+fn rows(events: Events, first: Vec<Model>, currency: String) -> Body {
+    let pages = futures_util::stream::try_unfold(Some(Next::First(events, first)), move |next| {
+        let currency = currency.clone();
         async move {
-            match next {
-                Next::Header => Ok(Some((HEADER.to_owned(), Next::Behind(None)))),
-                Next::Behind(last) => {
-                    let page = page(&db, &account, which, last).await.map_err(std::io::Error::other)?;
-                    let next = match page.last() {
-                        Some(row) if page.len() as u64 == PAGE => Next::Behind(Some(row.id)),
-                        _ => Next::End,
-                    };
-                    Ok(Some((page.iter().map(|row| line(row, &account.currency)).collect::<String>(), next)))
+            let (header, events, page) = match next {
+                None => return Ok(None),
+                Some(Next::First(events, first)) => (HEADER, events, first),
+                Some(Next::Behind(mut events, last)) => {
+                    let page = events.page(Some(last), PAGE).await.map_err(std::io::Error::other)?;
+                    ("", events, page)
                 }
-                Next::End => Ok::<_, std::io::Error>(None),
-            }
+            };
+            let next = page.last().filter(|_| page.len() == PAGE).map(|row| row.id).map(|last| Next::Behind(events, last));
+            let text = page.iter().fold(header.to_owned(), |text, row| text + &line(row, &currency));
+            Ok::<_, std::io::Error>(Some((text, next)))
         }
     });
     Body::from_bytes_stream(pages)
-}
-
-async fn page(db: &DatabaseConnection, account: &account::Model, which: Which, last: Option<EventId>) -> Result<Vec<Model>, DbErr> {
-    let mut query = Entity::of(account.id).order_by_asc(Column::Id).limit(PAGE);
-    query = match which {
-        Which::Between(from, to) => {
-            let query = query.filter(Column::At.gte(from)).filter(Column::At.lt(to));
-            // Ids begin with the wall clock's time, so they lead to the partitions and rows in question. An account that
-            // has moved its clock is searched whole.
-            match account.clock_offset_seconds {
-                0 => query.filter(Column::Id.gte(first_id(from, -SLACK))).filter(Column::Id.lte(first_id(to, SLACK))),
-                _ => query,
-            }
-        }
-        Which::Period(period) => query.filter(Column::PeriodId.eq(period)),
-    };
-    if let Some(last) = last {
-        query = query.filter(Column::Id.gt(last));
-    }
-    query.all(db).await
-}
-
-/// The first UUIDv7 of an instant and something. They have 48 bits of milliseconds from 1970 on.
-fn first_id(at: DateTime<Utc>, shift: TimeDelta) -> EventId {
-    let milliseconds = at.timestamp_millis().saturating_add(shift.num_milliseconds()).clamp(0, (1 << 48) - 1);
-    EventId(uuid::Uuid::from_u128(u128::from(milliseconds.unsigned_abs()) << 80))
 }
 
 /// Ids, names of models and numbers: none of them has a comma, a quote or a formula.

@@ -31,9 +31,16 @@ const CHECKS: [(&str, &str); 8] = [
         "usage_rollup",
         "SELECT account_id, format('hour %s, key %s, model %s: nanos', hour, key_id, model) AS what,
                 coalesce(e.amount, 0) AS expected, coalesce(r.amount_nanos, 0) AS found
-         FROM (SELECT account_id, period_id, price_id, key_id, model, date_trunc('hour', at, 'UTC') AS hour,
-                      count(*) AS events, sum(quantity)::bigint AS quantity, sum(amount_nanos)::bigint AS amount
-               FROM usage_event WHERE $1::uuid IS NULL OR account_id = $1 GROUP BY 1, 2, 3, 4, 5, 6) e
+         FROM (SELECT account_id, period_id, price_id, key_id, model, hour,
+                      sum(events)::bigint AS events, sum(quantity)::bigint AS quantity, sum(amount)::bigint AS amount
+               FROM (SELECT account_id, period_id, price_id, key_id, model, date_trunc('hour', at, 'UTC') AS hour,
+                            count(*) AS events, sum(quantity) AS quantity, sum(amount_nanos) AS amount
+                     FROM usage_event WHERE $1::uuid IS NULL OR account_id = $1 GROUP BY 1, 2, 3, 4, 5, 6
+                     UNION ALL
+                     -- What the events of archived months come to: `lensmeter archive verify` compares it with their files.
+                     SELECT account_id, period_id, price_id, key_id, model, hour, events, quantity, amount_nanos
+                     FROM usage_archived WHERE $1::uuid IS NULL OR account_id = $1) everywhere
+               GROUP BY 1, 2, 3, 4, 5, 6) e
          FULL JOIN (SELECT * FROM usage_rollup WHERE $1::uuid IS NULL OR account_id = $1) r
               USING (account_id, period_id, price_id, key_id, model, hour)
          WHERE (e.events, e.quantity, e.amount) IS DISTINCT FROM (r.events, r.quantity, r.amount_nanos)",
@@ -131,6 +138,8 @@ pub async fn differences(db: &DatabaseConnection, account: Option<AccountId>) ->
         found: i64,
     }
     let txn = db.begin_with_config(Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly)).await?;
+    // Before the snapshot is taken: a month that is being archived is then whole in its partition, or whole in the archive.
+    txn.execute_unprepared("LOCK TABLE usage_event IN ACCESS SHARE MODE").await?;
     let mut differences = Vec::<Difference>::new();
     for (table, query) in CHECKS {
         let first = format!("SELECT DISTINCT ON (account_id) * FROM ({query}) differing ORDER BY account_id, what");

@@ -6,13 +6,14 @@ use chrono::{Months, NaiveDate, NaiveTime};
 use entity::ids::{AccountId, PeriodId, PlanVersionId};
 use entity::money::{Nanos, Overflow};
 use entity::price::{self, Cached, Megapixels, Meter};
-use entity::{Time, account, period, plan_version, subscription};
+use entity::{Time, account, period, plan_version, subscription, usage_archived};
 use sea_orm::{ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, FromQueryResult, QueryFilter as _, QueryOrder as _, Statement};
 
 use super::allowance::most_units;
 use super::plan::{self, PlanFile};
 use super::proration::Share;
 use super::{credit, rating};
+use crate::metering::archive::Month;
 
 /// Why nothing can be compared.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +24,10 @@ pub enum SimulateError {
     Currency { plan: String, account: String, found: String },
     #[error("period {period}: {overflow}")]
     Overflow { period: PeriodId, overflow: Overflow },
+    #[error(
+        "period {period} has calls in {month}, which is archived: `lensmeter archive restore {month}` brings it back for as long as you like"
+    )]
+    Archived { period: PeriodId, month: Month },
     #[error(transparent)]
     Database(#[from] DbErr),
 }
@@ -143,6 +148,10 @@ async fn compare(
     let own: Vec<_> = plan::prices_of(db, &version).await?;
     let old = own.iter().map(|price| (price, charged.get(&price.id.0).copied().unwrap_or(0)));
     let calls = calls(db, period).await?;
+    // After the calls: a month that was archived while they were read is seen here.
+    if let Some(month) = archived(db, period).await? {
+        return Err(SimulateError::Archived { period: period.id, month });
+    }
     let (counted, unsold) = assign(prices, &calls);
     let new = prices.iter().zip(counted);
     let exponent = account.exponent();
@@ -216,6 +225,13 @@ async fn calls(db: &impl ConnectionTrait, period: &period::Model) -> Result<Vec<
                FROM usage_event WHERE period_id = $1 GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4";
     let values = [period.id.0.into(), most_units(Meter::ComputeTime).into()];
     Calls::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).all(db).await
+}
+
+/// The first month of which calls of a period are in a file.
+async fn archived(db: &impl ConnectionTrait, period: &period::Model) -> Result<Option<Month>, DbErr> {
+    let own = usage_archived::Entity::of(period.account_id).filter(usage_archived::Column::PeriodId.eq(period.id));
+    let first = own.order_by_asc(usage_archived::Column::Month).one(db).await?;
+    Ok(first.map(|sums| Month::from(sums.month)))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod admin;
+mod archive;
 pub mod bench;
 pub mod demo;
 mod detect;
@@ -42,6 +43,8 @@ enum Command {
     Plans(plans::Args),
     /// Look at accounts and act on them as an operator: credit, invoices, plans
     Admin(admin::Args),
+    /// Move old months of usage into Parquet files, check them, bring them back
+    Archive(archive::Args),
     /// Run a model on a picture, offline, and print what it finds
     Detect(detect::Args),
     /// List or check the models
@@ -87,6 +90,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Migrate => block_on(migrate::run()),
         Command::Plans(args) => block_on(plans::run(args)),
         Command::Admin(args) => block_on(admin::run(args)),
+        Command::Archive(args) => block_on(archive::run(args)),
         Command::Doctor(args) => block_on(doctor::run(args)),
     }
 }

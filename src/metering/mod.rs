@@ -1,7 +1,9 @@
 //! What was used, durably, before it is answered; and how much more may be. Plain numbers: prices are billing's.
 
+pub mod archive;
 mod commit;
 pub mod digest;
+pub mod events;
 pub mod idempotency;
 pub mod limits;
 pub mod rate;

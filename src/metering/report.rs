@@ -1,12 +1,12 @@
-//! Reading usage: from the rollups for sums, from the events for the list.
+//! Reading sums of usage, from the rollups.
 
 use std::collections::HashMap;
 
 use chrono::NaiveDate;
 use entity::ids::{AccountId, PeriodId, PriceId};
 use entity::money::Nanos;
-use entity::usage_event;
-use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, QueryOrder as _, QuerySelect as _, Statement};
+use entity::usage_rollup;
+use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Statement};
 
 /// What one group of calls came to.
 #[derive(Debug, Clone, PartialEq, Eq, FromQueryResult)]
@@ -112,10 +112,10 @@ pub async fn counters(db: &impl ConnectionTrait, account: AccountId, period: Per
     rows.iter().map(|row| Ok((PriceId(row.try_get("", "price_id")?), row.try_get("", "quantity")?))).collect()
 }
 
-/// The latest events of an account, newest first.
+/// Whether an account has made a call yet.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn latest(db: &impl ConnectionTrait, account: AccountId, limit: u64) -> Result<Vec<usage_event::Model>, DbErr> {
-    usage_event::Entity::of(account).order_by_desc(usage_event::Column::Id).limit(limit).all(db).await
+pub async fn has_call(db: &impl ConnectionTrait, account: AccountId) -> Result<bool, DbErr> {
+    Ok(usage_rollup::Entity::of(account).one(db).await?.is_some())
 }

@@ -6,6 +6,7 @@ use poem::http::StatusCode;
 use poem::{Error, Response};
 use sea_orm::DbErr;
 
+use crate::metering::archive::ReadError;
 use crate::web::csrf::Refused;
 use crate::web::form::BadForm;
 use crate::web::page::{Broken, Page, Shell};
@@ -18,6 +19,9 @@ pub enum PortalError {
     NotFound,
     #[error("{0}")]
     Database(#[from] DbErr),
+    /// Old usage that cannot be read.
+    #[error(transparent)]
+    Archive(#[from] ReadError),
     /// No subscription runs: it is paused or has ended.
     #[error("no subscription runs")]
     Unsubscribed,
@@ -31,8 +35,12 @@ impl ResponseError for PortalError {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Unsubscribed => StatusCode::SEE_OTHER,
-            Self::Database(DbErr::Conn(_) | DbErr::ConnectionAcquire(_)) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Database(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Database(error) | Self::Archive(ReadError::Database(error)) => match error {
+                DbErr::Conn(_) | DbErr::ConnectionAcquire(_) => StatusCode::SERVICE_UNAVAILABLE,
+                _ => StatusCode::INTERNAL_SERVER_ERROR,
+            },
+            Self::Archive(ReadError::Store { .. }) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Archive(ReadError::Changed { .. }) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 }

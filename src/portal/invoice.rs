@@ -135,7 +135,7 @@ pub async fn pdf(app: Data<&App>, me: SignedInMember, Path(id): Path<String>) ->
 #[handler]
 pub async fn export(app: Data<&App>, me: SignedInMember, Path(id): Path<String>) -> Result<Response, PortalError> {
     let id: InvoiceId = id.parse().map_err(|_| PortalError::NotFound)?;
-    let export = invoice::export::export(&app.db, me.account.id, id).await?.ok_or(PortalError::NotFound)?;
+    let export = invoice::export::export(&app.db, &app.archive, me.account.id, id).await?.ok_or(PortalError::NotFound)?;
     let json = serde_json::to_vec_pretty(&export).map_err(PortalError::internal)?;
     Ok(file("application/json", &format!("attachment; filename=\"{id}.json\""), json))
 }

@@ -42,7 +42,7 @@ pub async fn get(app: Data<&App>, me: SignedInMember) -> Result<Page<impl Templa
     let tomorrow = now.date_naive() + TimeDelta::days(1);
     let days = report::by_day(&app.db, account.id, tomorrow - TimeDelta::days(30), tomorrow).await?;
     let keys = key::list(&app.db, account.id).await?;
-    let has_call = !report::latest(&app.db, account.id, 1).await?.is_empty();
+    let has_call = report::has_call(&app.db, account.id).await?;
     Ok(Page(OverviewPage {
         account: account.name.clone(),
         remaining: show::nanos(state.remaining, &account.currency),

@@ -17,12 +17,13 @@ use super::error::PortalError;
 use super::show;
 use crate::app::App;
 use crate::auth::key;
+use crate::metering::events::{Events, Which};
 use crate::metering::report::{self, Group, GroupBy};
 use crate::web::page::{Page, Shell};
 use crate::web::session::SignedInMember;
 
 /// The last calls on the page.
-const RECENT: u64 = 25;
+const RECENT: usize = 25;
 /// Days a range may be asked for.
 const RANGES: [i64; 4] = [1, 7, 30, 90];
 
@@ -83,7 +84,7 @@ pub async fn get(app: Data<&App>, me: SignedInMember, Query(asked): Query<Asked>
     let (from_at, to_at) = (midnight(from), midnight(to));
     let by_model = report::grouped(&app.db, account.id, from_at, to_at, GroupBy::Model).await?;
     let by_key = report::grouped(&app.db, account.id, from_at, to_at, GroupBy::Key).await?;
-    let events = report::latest(&app.db, account.id, RECENT).await?;
+    let events = Events::of(&app.db, &app.archive, account.id, Which::All).newest_first().page(None, RECENT).await?;
     let sum = |of: fn(&report::Totals) -> i64| by_day.iter().map(|(_, totals)| of(totals)).sum::<i64>();
     let currency = account.currency.as_str();
     Ok(Page(UsagePage {

@@ -23,13 +23,14 @@ use crate::billing::watch::compare::{self, CompareBooks};
 use crate::billing::watch::poll::{self, PollEvents};
 use crate::inference::InferenceError;
 use crate::inference::job::{self, RunJob};
+use crate::metering::archive::{self, ArchiveError, Month};
 use crate::metering::upkeep;
 use crate::platform::mail::{self, SendMail};
 use crate::platform::queue::{self, Job, Lane, Outcome, payload};
 use crate::web::json::problem::Problem;
 use crate::webhooks::deliver::{self, DeliverWebhook};
 
-use schedule::{SweepAccounts, SweepJobs, Upkeep};
+use schedule::{ArchiveUsage, SweepAccounts, SweepJobs, Upkeep};
 
 /// Jobs of our own that one process runs at a time: they mostly wait for Stripe, SMTP and the database.
 const CONCURRENCY: usize = 4;
@@ -69,13 +70,14 @@ async fn dispatch(app: &App, job: queue_job::Model) -> Outcome {
         CloseDue::KIND => periodic(CloseDue::KIND, close::close_all_due(db, now).await.map(|_| ())),
         BuyCredit::KIND => periodic(BuyCredit::KIND, auto_top_up::run(db, now).await.map(|_| ())),
         ExpireCredit::KIND => periodic(ExpireCredit::KIND, expire::expire_all_due(db, now).await.map(|_| ())),
-        AuditInvoices::KIND => periodic(AuditInvoices::KIND, invoice_audit::run(db, AUDITED_AT_ONCE, now).await.map(|_| ())),
+        AuditInvoices::KIND => periodic(AuditInvoices::KIND, invoice_audit::run(db, &app.archive, AUDITED_AT_ONCE, now).await.map(|_| ())),
         PollEvents::KIND => periodic(PollEvents::KIND, poll::run(db, stripe, config.stripe.is_live(), now).await.map(|_| ())),
         CompareBooks::KIND => periodic(CompareBooks::KIND, compare::run(db, stripe, url, now).await.map(|_| ())),
         DunDue::KIND => periodic(DunDue::KIND, dunning::due(db, now).await),
         AlertsDue::KIND => periodic(AlertsDue::KIND, alert::run(db, url, now).await),
         SweepStripe::KIND => periodic(SweepStripe::KIND, sweep::run(db, now).await),
         Upkeep::KIND => periodic(Upkeep::KIND, upkeep::run(db, now).await),
+        ArchiveUsage::KIND => periodic(ArchiveUsage::KIND, archive_usage(app, now).await),
         SweepJobs::KIND => periodic(SweepJobs::KIND, job::sweep(&app.jobs, explain, now).await),
         RunJob::KIND => {
             let attempt = job.attempts;
@@ -93,6 +95,20 @@ async fn sweep_accounts(db: &DatabaseConnection, now: Time) -> Result<(), DbErr>
     session::sweep(db, now).await?;
     sign_up::sweep_unverified(db, now).await?;
     Ok(())
+}
+
+/// One month at a time, if that is wished at all.
+async fn archive_usage(app: &App, now: Time) -> Result<(), ArchiveError> {
+    let Some(months) = app.config.usage.archive_after_months else { return Ok(()) };
+    match archive::oldest(&app.db, &app.archive, Month::of(now).before(months), now, &|_, _| ()).await {
+        Ok(_) => Ok(()),
+        // None of these is a defect.
+        Err(wait @ (ArchiveError::Busy | ArchiveError::InUse { .. } | ArchiveError::NotInvoiced { .. } | ArchiveError::Moved { .. })) => {
+            tracing::info!("no month of usage was archived: {wait}");
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// What comes around by itself is not retried but comes around: a job that waited for its retry, or was parked, would keep

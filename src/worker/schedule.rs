@@ -46,6 +46,14 @@ impl Job for SweepJobs {
     const KIND: &'static str = "inference.sweep";
 }
 
+/// Months of usage that become files, oldest first.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct ArchiveUsage {}
+
+impl Job for ArchiveUsage {
+    const KIND: &'static str = "metering.archive";
+}
+
 /// Enqueues each job of the table every so many seconds, while this process leads, until `stop`.
 pub(super) async fn keep(app: App, stop: CancellationToken) {
     let mut leading: Option<DatabaseTransaction> = None;
@@ -84,6 +92,7 @@ async fn tick(app: &App, leading: Option<DatabaseTransaction>, second: u32) -> R
     // It looks at the day itself: whoever leads since an hour would never come to one.
     if second.is_multiple_of(60 * MINUTE) {
         queue::enqueue_in(&app.db, &CompareBooks {}, key(), now).await?;
+        queue::enqueue_in(&app.db, &ArchiveUsage {}, key(), now).await?;
     }
     if second.is_multiple_of(15) {
         queue::enqueue_in(&app.db, &AlertsDue {}, key(), now).await?;

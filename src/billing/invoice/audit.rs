@@ -10,10 +10,13 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{export, verify};
+use crate::metering::archive::{Archive, ReadError};
 use crate::platform::queue::Job;
 
 /// How often an invoice is computed again.
 const EVERY: TimeDelta = TimeDelta::hours(24);
+/// How often when it was found the same and has events in a file, which is known by its hash not to change.
+const ARCHIVED_EVERY: TimeDelta = TimeDelta::days(30);
 
 /// Computes issued invoices again.
 #[derive(Debug, Serialize, Deserialize)]
@@ -34,14 +37,16 @@ pub struct Audited {
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn run(db: &DatabaseConnection, most: u64, wall_now: Time) -> Result<Audited, DbErr> {
+pub async fn run(db: &DatabaseConnection, archive: &Archive, most: u64, wall_now: Time) -> Result<Audited, DbErr> {
     let due = "SELECT i.id, i.account_id FROM invoice i LEFT JOIN invoice_audit a ON a.invoice_id = i.id
-               WHERE i.document_state <> 'draft' AND (a.at IS NULL OR a.at <= $1) ORDER BY a.at NULLS FIRST, i.id LIMIT $2";
-    let values = [(wall_now - EVERY).into(), (most as i64).into()];
+               WHERE i.document_state <> 'draft' AND (a.at IS NULL OR a.at <= $3 OR a.at <= $1 AND (a.difference IS NOT NULL OR NOT EXISTS (
+                   SELECT 1 FROM usage_archived s WHERE s.account_id = i.account_id AND s.period_id = i.period_id)))
+               ORDER BY a.at NULLS FIRST, i.id LIMIT $2";
+    let values = [(wall_now - EVERY).into(), (most as i64).into(), (wall_now - ARCHIVED_EVERY).into()];
     let mut audited = Audited { same: 0, different: 0 };
     for row in db.query_all_raw(Statement::from_sql_and_values(db.get_database_backend(), due, values)).await? {
         let (id, account) = (InvoiceId(row.try_get::<Uuid>("", "id")?), AccountId(row.try_get::<Uuid>("", "account_id")?));
-        let difference = difference(db, account, id).await?;
+        let difference = difference(db, archive, account, id).await?;
         match &difference {
             None => audited.same += 1,
             Some(found) => {
@@ -54,12 +59,18 @@ pub async fn run(db: &DatabaseConnection, most: u64, wall_now: Time) -> Result<A
     Ok(audited)
 }
 
-/// What of an issued invoice does not follow from its events and its frozen prices.
+/// What of an issued invoice does not follow from its events and its frozen prices; also that these cannot be read.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn difference(db: &DatabaseConnection, account: AccountId, id: InvoiceId) -> Result<Option<String>, DbErr> {
-    let Some(export) = export::export(db, account, id).await? else { return Ok(Some("it cannot be exported".into())) };
+pub async fn difference(db: &DatabaseConnection, archive: &Archive, account: AccountId, id: InvoiceId) -> Result<Option<String>, DbErr> {
+    let export = match export::export(db, archive, account, id).await {
+        Ok(Some(export)) => export,
+        Ok(None) => return Ok(Some("it cannot be exported".into())),
+        Err(ReadError::Database(error)) => return Err(error),
+        // One file that is away holds up no other invoice.
+        Err(error) => return Ok(Some(error.to_string())),
+    };
     Ok(verify::verify(&export).err().map(|difference| difference.to_string()))
 }
 

@@ -1,13 +1,15 @@
 //! An invoice with everything that is needed to compute it again, as one JSON file.
 
 use entity::ids::{AccountId, InvoiceId};
-use entity::{Time, invoice_line, usage_event};
-use sea_orm::{ColumnTrait as _, DatabaseConnection, DbErr, QueryFilter as _, QueryOrder as _};
+use entity::{Time, invoice_line};
+use sea_orm::{DatabaseConnection, DbErr};
 use serde::{Deserialize, Serialize};
 
 use super::finalize::snapshot_of;
 use super::record::EventRecord;
 use super::snapshot::Snapshot;
+use crate::metering::archive::{Archive, ReadError};
+use crate::metering::events::{Events, Which};
 
 /// What the `format` key says. Amounts are integers: `_nanos` in 1e-9 of the currency's major unit, `_minor` in minor units.
 pub const FORMAT: &str = "lensmeter.invoice/2";
@@ -54,16 +56,12 @@ pub struct LineRecord {
 /// Exports an issued invoice of an account; `None` when it has no such invoice.
 ///
 /// # Errors
-/// When the database refuses.
-pub async fn export(db: &DatabaseConnection, account: AccountId, id: InvoiceId) -> Result<Option<Export>, DbErr> {
+/// When the database refuses, or its events were archived and cannot be read.
+pub async fn export(db: &DatabaseConnection, archive: &Archive, account: AccountId, id: InvoiceId) -> Result<Option<Export>, ReadError> {
     let Some((invoice, lines)) = super::find(db, account, id).await? else { return Ok(None) };
     let snapshot = snapshot_of(&invoice).map_err(|error| DbErr::Custom(error.to_string()))?;
     let (Some(number), Some(issued_at)) = (invoice.number, invoice.issued_at) else { return Ok(None) };
-    let events = usage_event::Entity::of(account)
-        .filter(usage_event::Column::PeriodId.eq(invoice.period_id))
-        .order_by_asc(usage_event::Column::Id)
-        .all(db)
-        .await?;
+    let events = Events::of(db, archive, account, Which::Period(invoice.period_id)).all().await?;
     Ok(Some(Export {
         format: FORMAT.into(),
         id: invoice.id.to_string(),

@@ -11,7 +11,7 @@ use figment::providers::{Format as _, Serialized, Toml};
 use serde::Deserialize;
 
 pub use jobs::{Jobs, Storage};
-pub use sections::{Database, Dunning, Mail, Seller, Server, Stripe, TaxRate, Vision};
+pub use sections::{Database, Dunning, Mail, Seller, Server, Stripe, TaxRate, Usage, Vision};
 
 /// Everything an operator may set.
 #[derive(Debug, Clone, Deserialize)]
@@ -25,6 +25,8 @@ pub struct Config {
     pub storage: Storage,
     #[serde(default)]
     pub jobs: Jobs,
+    #[serde(default)]
+    pub usage: Usage,
     pub stripe: Stripe,
     pub mail: Mail,
     #[serde(default)]
@@ -64,6 +66,7 @@ const ENVIRONMENT: &[(&str, &str, Kind)] = &[
     ("LENSMETER_RETENTION_HOURS", "storage.retention_hours", Kind::Number),
     ("LENSMETER_JOBS_CONCURRENCY", "jobs.concurrency", Kind::Number),
     ("LENSMETER_JOBS_PER_ACCOUNT", "jobs.per_account", Kind::Number),
+    ("LENSMETER_ARCHIVE_AFTER_MONTHS", "usage.archive_after_months", Kind::Number),
     ("STRIPE_SECRET_KEY", "stripe.secret_key", Kind::Secret),
     ("STRIPE_WEBHOOK_SECRET", "stripe.webhook_secrets", Kind::Secrets),
     ("STRIPE_API_BASE", "stripe.api_base", Kind::Text),
@@ -131,6 +134,7 @@ impl Config {
         config.vision.validate()?;
         config.storage.validate()?;
         config.jobs.validate()?;
+        config.usage.validate()?;
         config.seller.validate()?;
         config.dunning.validate()?;
         Ok(config)
@@ -225,6 +229,11 @@ mod tests {
             ),
             (&[("AWS_ENDPOINT_URL", "minio:9000")], "", "storage.endpoint (AWS_ENDPOINT_URL): expected an http or https URL"),
             (&[("LENSMETER_JOBS_CONCURRENCY", "0")], "", "jobs.concurrency (LENSMETER_JOBS_CONCURRENCY): expected at least 1"),
+            (
+                &[("LENSMETER_ARCHIVE_AFTER_MONTHS", "1")],
+                "",
+                "usage.archive_after_months (LENSMETER_ARCHIVE_AFTER_MONTHS): expected 2 to 1200 months, found 1",
+            ),
             (
                 &[("STRIPE_SECRET_KEY", "pk_test_1")],
                 "",

@@ -107,6 +107,29 @@ impl Vision {
     }
 }
 
+/// How long metered calls stay in the database.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Usage {
+    /// Months that ended so long ago become files; absent: never.
+    pub archive_after_months: Option<u32>,
+}
+
+impl Usage {
+    /// A stored answer names its event for up to 30 days, and what names an event finds it in the database.
+    pub const LEAST_MONTHS: u32 = 2;
+
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        match self.archive_after_months {
+            Some(found) if !(Self::LEAST_MONTHS..=1200).contains(&found) => Err(ConfigError(format!(
+                "usage.archive_after_months (LENSMETER_ARCHIVE_AFTER_MONTHS): expected {} to 1200 months, found {found}",
+                Self::LEAST_MONTHS
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// The payment provider.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -87,7 +87,7 @@ async fn verified(api: &Api) {
     close::close_due(&api.db, api.account.id, now).await.expect("closed");
     let job = FinalizeInvoice { account: api.account.id, period: period.id };
     let invoice = finalize::issue(&api.db, &Seller::default(), &job, now).await.expect("the books agree");
-    let export = export::export(&api.db, api.account.id, invoice.id).await.expect("the database").expect("the invoice");
+    let export = export::export(&api.db, &make::archive(), api.account.id, invoice.id).await.expect("the database").expect("the invoice");
     assert_eq!(verify(&export).expect("nothing differs").events, 8);
     let file = serde_json::to_string(&export).expect("JSON");
     assert!(file.contains("\"cached\":\"free\""), "the invoice says why events count nothing");

@@ -38,7 +38,7 @@ async fn unpaid(db: &DatabaseConnection) -> (account::Model, Invoice, entity::Ti
 }
 
 async fn verified(db: &DatabaseConnection, account: &account::Model, invoice: &Invoice) {
-    let export = export::export(db, account.id, invoice.id).await.unwrap().unwrap();
+    let export = export::export(db, &make::archive(), account.id, invoice.id).await.unwrap().unwrap();
     verify::verify(&export).expect("it adds up offline");
 }
 
@@ -220,11 +220,11 @@ async fn items_out_of_bounds_are_refused_with_their_field() {
 async fn the_self_audit_finds_an_event_that_was_changed() {
     let db = db::fresh().await;
     let (_, invoice, now) = unpaid(&db).await;
-    assert_eq!(audit::run(&db, 10, now).await.unwrap(), audit::Audited { same: 1, different: 0 });
-    assert_eq!(audit::run(&db, 10, now).await.unwrap(), audit::Audited { same: 0, different: 0 }, "once a day");
+    assert_eq!(audit::run(&db, &make::archive(), 10, now).await.unwrap(), audit::Audited { same: 1, different: 0 });
+    assert_eq!(audit::run(&db, &make::archive(), 10, now).await.unwrap(), audit::Audited { same: 0, different: 0 }, "once a day");
     db.execute_unprepared("UPDATE usage_event SET at = at + interval '1 microsecond' WHERE quantity_before = 3").await.unwrap();
     let later = now + chrono::TimeDelta::days(1);
-    assert_eq!(audit::run(&db, 10, later).await.unwrap(), audit::Audited { same: 0, different: 1 });
+    assert_eq!(audit::run(&db, &make::archive(), 10, later).await.unwrap(), audit::Audited { same: 0, different: 1 });
     let found = entity::invoice_audit::Entity::find_by_id(invoice.id).one(&*db).await.unwrap().unwrap();
     assert!(found.difference.unwrap().contains("digest"));
 }

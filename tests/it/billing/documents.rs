@@ -28,7 +28,7 @@ async fn exported(db: &DatabaseConnection) -> (account::Model, entity::invoice::
     make::credit(db, &account, Nanos(50_000_000_000)).await;
     use_images(db, &account, 10_002, make::start()).await;
     let (invoice, _) = end_period(db, &account).await;
-    let export = export::export(db, account.id, invoice.id).await.expect("the database").expect("the invoice");
+    let export = export::export(db, &make::archive(), account.id, invoice.id).await.expect("the database").expect("the invoice");
     (account, invoice, export)
 }
 
@@ -97,7 +97,7 @@ async fn the_command_checks_a_file_and_names_what_differs() {
     let account = make::account(&db).await;
     use_images(&db, &account, 3, make::start()).await;
     let (invoice, _) = end_period(&db, &account).await;
-    let mut export = export::export(&db, account.id, invoice.id).await.unwrap().unwrap();
+    let mut export = export::export(&db, &make::archive(), account.id, invoice.id).await.unwrap().unwrap();
     let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.json", invoice.id));
     let check = |export: &Export| {
         std::fs::write(&file, serde_json::to_vec(export).unwrap()).unwrap();

@@ -19,7 +19,7 @@ async fn assert_sound(shop: &Shop) {
     assert_balanced(&shop.db).await;
     assert_eq!(reconcile::differences(&shop.db, None).await.unwrap(), []);
     let newest = lensmeter::billing::invoice::list(&*shop.db, shop.account.id).await.unwrap().remove(0);
-    let export = export::export(&shop.db, shop.account.id, newest.id).await.unwrap().unwrap();
+    let export = export::export(&shop.db, &make::archive(), shop.account.id, newest.id).await.unwrap().unwrap();
     verify::verify(&export).unwrap();
 }
 

@@ -1,5 +1,6 @@
 //! Metering under attack: concurrency, crashes, fences, repeated keys.
 
+mod archive;
 mod at_once;
 pub mod books;
 mod caps;

@@ -9,6 +9,8 @@ use entity::member::{self, Role};
 use entity::money::Nanos;
 use lensmeter::auth::key::{self, Caller, Scope};
 use lensmeter::billing::{credit, plan, subscription};
+use lensmeter::metering::archive::Archive;
+use object_store::memory::InMemory;
 use sea_orm::{ActiveValue::Set, ConnectionTrait as _, DatabaseConnection, EntityTrait as _};
 
 /// The instant at which tests begin, unless they say otherwise.
@@ -63,6 +65,11 @@ pub async fn unhurried(db: &DatabaseConnection) {
     let sql = "ALTER TABLE plan_version DISABLE TRIGGER USER; UPDATE plan_version SET requests_per_minute = 1000000;
                ALTER TABLE plan_version ENABLE TRIGGER USER";
     db.execute_unprepared(sql).await.expect("the database answers");
+}
+
+/// An archive that nothing is in.
+pub fn archive() -> Archive {
+    Archive::over(Arc::new(InMemory::new()))
 }
 
 /// Gives an account paid credit.

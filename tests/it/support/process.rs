@@ -90,6 +90,14 @@ pub async fn doctor_books(db: &TestDb) -> String {
     said
 }
 
+/// Runs `lensmeter archive`: whether it succeeded, and what it said.
+pub async fn archive(db: &TestDb, arguments: &[&str]) -> (bool, String) {
+    let mut command = tokio::process::Command::from(program(db));
+    let output = command.arg("archive").args(arguments).stdout(Stdio::piped()).output().await.expect("the program starts");
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
 /// The program, configured for a database.
 fn program(db: &TestDb) -> Command {
     // Of this database: a process that is started again finds what the last one stored.

@@ -36,9 +36,9 @@ pub(super) async fn check(house: &House) -> anyhow::Result<()> {
     let differences = reconcile::differences(db, None).await?;
     ensure!(differences.is_empty(), "{} accounts do not reconcile, first {}", differences.len(), differences[0]);
     closed_periods_are_invoiced(db).await?;
-    let audited = audit::run(db, i64::MAX as u64, house.clock.now()).await?;
+    let audited = audit::run(db, &house.archive, i64::MAX as u64, house.clock.now()).await?;
     ensure!(audited.different == 0 && audited.same > 0, "the audit found {audited:?}");
-    exports_verify(db).await?;
+    exports_verify(house).await?;
     documents_are_the_same(house).await
 }
 
@@ -52,11 +52,12 @@ async fn closed_periods_are_invoiced(db: &DatabaseConnection) -> anyhow::Result<
 }
 
 /// As `lensmeter verify-invoice` does it, from the file alone.
-async fn exports_verify(db: &DatabaseConnection) -> anyhow::Result<()> {
+async fn exports_verify(house: &House) -> anyhow::Result<()> {
+    let db = &house.db;
     let ids = invoice::Entity::find().filter(invoice::Column::DocumentState.ne(DocumentState::Draft)).select_only();
     let ids = ids.column(invoice::Column::Id).column(invoice::Column::AccountId).into_tuple().all(db).await?;
     for (id, account) in ids {
-        let exported = export::export(db, account, id).await?.context("an issued invoice is exported")?;
+        let exported = export::export(db, &house.archive, account, id).await?.context("an issued invoice is exported")?;
         let file = serde_json::to_string(&exported)?;
         let read: Export = serde_json::from_str(&file)?;
         verify::verify(&read).map_err(|difference| anyhow::anyhow!("invoice {id}: {difference}"))?;

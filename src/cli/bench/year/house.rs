@@ -1,10 +1,12 @@
 //! What the accounts live in: a database with the catalogue, metering, a Stripe, and nobody who carries mail.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use entity::coupon;
 use entity::money::Minor;
+use object_store::memory::InMemory;
 use sea_orm::{ConnectionTrait as _, DatabaseConnection};
 use tokio::task::JoinHandle;
 
@@ -14,6 +16,7 @@ use crate::billing::allowance::Allowances;
 use crate::billing::coupon::{self as coupons, NewCoupon, Off};
 use crate::billing::jobs::Means;
 use crate::billing::plan;
+use crate::metering::archive::Archive;
 use crate::metering::{Metering, upkeep};
 use crate::platform::clock::Clock;
 use crate::platform::config::{Dunning, Seller, TaxRate};
@@ -28,6 +31,8 @@ pub(super) struct House {
     pub db: DatabaseConnection,
     pub clock: Clock,
     pub metering: Metering,
+    /// Nothing is in it: no month ends long before the bench does.
+    pub archive: Archive,
     pub allowances: Allowances,
     pub till: Till,
     pub seller: Seller,
@@ -53,8 +58,9 @@ impl House {
         }
         let metering = Metering::start(db);
         let till = Till::open().await?;
+        let archive = Archive::over(Arc::new(InMemory::new()));
         let (allowances, dunning) = (Allowances::default(), Dunning::default());
-        Ok(Self { db: db.clone(), clock, metering, allowances, till, seller: Seller { template, ..seller() }, dunning })
+        Ok(Self { db: db.clone(), clock, metering, archive, allowances, till, seller: Seller { template, ..seller() }, dunning })
     }
 
     pub fn means(&self) -> Means<'_> {

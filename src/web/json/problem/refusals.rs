@@ -8,6 +8,7 @@ use crate::billing::credit::adjust::AdjustError;
 use crate::billing::invoice::act::ActError;
 use crate::billing::subscription::ChangeError;
 use crate::inference::InferenceError;
+use crate::metering::archive::ReadError;
 
 impl From<DbErr> for Problem {
     fn from(error: DbErr) -> Self {
@@ -15,6 +16,19 @@ impl From<DbErr> for Problem {
         match error {
             DbErr::Conn(_) | DbErr::ConnectionAcquire(_) => Self::plain(Code::Unavailable),
             _ => Self::plain(Code::Internal),
+        }
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        if let ReadError::Database(error) = error {
+            return error.into();
+        }
+        tracing::error!(%error, "{error}");
+        match error {
+            ReadError::Changed { .. } => Self::plain(Code::Internal),
+            _ => Self::plain(Code::Unavailable),
         }
     }
 }

@@ -87,7 +87,7 @@ pub async fn issued(name: &str, shop: &Shop, seller: &Seller, period: entity::id
     let job = FinalizeInvoice { account: shop.account.id, period };
     let invoice = finalize::issue(&shop.db, seller, &job, now).await.expect("issued");
     let lines = invoice_line::Entity::of(&invoice).all(&*shop.db).await.expect("lines");
-    let exported = export::export(&shop.db, shop.account.id, invoice.id).await.expect("the database").expect("an export");
+    let exported = export::export(&shop.db, &make::archive(), shop.account.id, invoice.id).await.expect("the database").expect("an export");
     verify::verify(&exported).expect("it adds up");
     let shown = anonymous(&invoice);
     let blank = |line: invoice_line::Model| invoice_line::Model { events_digest: vec![0; 32], ..line };
