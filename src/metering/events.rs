@@ -114,43 +114,41 @@ impl Events {
         until: Option<EventId>,
         most: usize,
     ) -> Result<(Vec<NaiveDate>, Vec<Model>), DbErr> {
-        let ids = self.ids();
+        let ids = self.between(behind, until);
         let mut query = Entity::of(self.account).filter(Column::Id.gte(*ids.start())).filter(Column::Id.lte(*ids.end()));
+        query = query.apply_if(behind, |query, id| query.filter(Column::Id.ne(id)));
         query = match self.which {
             Which::All => query,
             Which::Period(period) => query.filter(Column::PeriodId.eq(period)),
             Which::Between(from, to) | Which::BetweenMoved(from, to) => query.filter(Column::At.gte(from)).filter(Column::At.lt(to)),
         };
-        query = match self.newest_first {
-            true => query
-                .apply_if(behind, |query, id| query.filter(Column::Id.lt(id)))
-                .apply_if(until, |query, id| query.filter(Column::Id.gte(id)))
-                .order_by_desc(Column::Id),
-            false => query
-                .apply_if(behind, |query, id| query.filter(Column::Id.gt(id)))
-                .apply_if(until, |query, id| query.filter(Column::Id.lte(id)))
-                .order_by_asc(Column::Id),
-        };
+        query = if self.newest_first { query.order_by_desc(Column::Id) } else { query.order_by_asc(Column::Id) };
         let mut page = query.limit(most as u64).build(self.db.get_database_backend());
         let order = if self.newest_first { "DESC" } else { "" };
         let values = page.values.get_or_insert(Values(Vec::new()));
-        let period = if let Which::Period(period) = self.which { Some(period.0) } else { None };
-        values.0.extend([self.account.0.into(), period.into()]);
-        let (account, period) = (values.0.len() - 1, values.0.len());
+        let (first, last) = (Month::of_id(*ids.start()).date(), Month::of_id(*ids.end()).date());
+        values.0.extend([self.account.0.into(), first.into(), last.into()]);
+        let [account, first, last] = [2, 1, 0].map(|from_end| values.0.len() - from_end);
+        let mut own = format!("s.account_id = ${account} AND s.month = a.month");
+        if let Which::Period(period) = self.which {
+            values.0.push(period.0.into());
+            own += &format!(" AND s.period_id = ${}", values.0.len());
+        }
         page.sql = format!(
             "SELECT archived.months, e.* FROM (SELECT ARRAY(
-                 SELECT month FROM usage_archive a WHERE EXISTS (
-                     SELECT 1 FROM usage_archived s
-                     WHERE s.account_id = ${account} AND s.month = a.month AND (${period}::uuid IS NULL OR s.period_id = ${period}))
-                 ORDER BY 1) AS months) archived
+                 SELECT month FROM usage_archive a WHERE month BETWEEN ${first} AND ${last}
+                 AND EXISTS (SELECT 1 FROM usage_archived s WHERE {own}) ORDER BY 1) AS months) archived
              LEFT JOIN ({}) e ON true ORDER BY e.id {order}",
             page.sql
         );
         let rows = self.db.query_all_raw(page).await?;
-        let months = rows.first().map_or(Ok(Vec::new()), |row| row.try_get("", "months"))?;
+        let Some(row) = rows.first() else { return Ok((Vec::new(), Vec::new())) };
+        let months = row.try_get("", "months")?;
         // Without events there is one row, of nothing but months.
-        let some = rows.iter().filter(|row| !matches!(row.try_get::<Option<Uuid>>("", "id"), Ok(None)));
-        Ok((months, some.map(|row| Model::from_query_result(row, "")).collect::<Result<_, _>>()?))
+        if row.try_get::<Option<Uuid>>("", "id")?.is_none() {
+            return Ok((months, Vec::new()));
+        }
+        Ok((months, rows.iter().map(|row| Model::from_query_result(row, "")).collect::<Result<_, _>>()?))
     }
 
     /// Those of archived months between two events. None when one of the months is archived no more.
@@ -161,9 +159,7 @@ impl Events {
         until: Option<EventId>,
         most: usize,
     ) -> Result<Option<Vec<Model>>, ReadError> {
-        let ids = self.ids();
-        let (low, high) = if self.newest_first { (until, behind) } else { (behind, until) };
-        let ids = low.map_or(*ids.start(), |id| id.max(*ids.start()))..=high.map_or(*ids.end(), |id| id.min(*ids.end()));
+        let ids = self.between(behind, until);
         let meets = |month: &&NaiveDate| {
             let own = Month::from(**month).ids();
             own.start() <= ids.end() && ids.start() <= own.end()
@@ -233,6 +229,13 @@ impl Events {
             Which::Between(from, to) => first_id(from, -SLACK)..=first_id(to, SLACK),
             _ => EventId(Uuid::nil())..=EventId(Uuid::max()),
         }
+    }
+
+    /// Those of the ids that are between two events.
+    fn between(&self, behind: Option<EventId>, until: Option<EventId>) -> RangeInclusive<EventId> {
+        let ids = self.ids();
+        let (low, high) = if self.newest_first { (until, behind) } else { (behind, until) };
+        low.map_or(*ids.start(), |id| id.max(*ids.start()))..=high.map_or(*ids.end(), |id| id.min(*ids.end()))
     }
 
     /// The first of both. A month that was brought back may be in both.

@@ -38,9 +38,11 @@ pub struct Audited {
 /// # Errors
 /// When the database refuses.
 pub async fn run(db: &DatabaseConnection, archive: &Archive, most: u64, wall_now: Time) -> Result<Audited, DbErr> {
-    let due = "SELECT i.id, i.account_id FROM invoice i LEFT JOIN invoice_audit a ON a.invoice_id = i.id
-               WHERE i.document_state <> 'draft' AND (a.at IS NULL OR a.at <= $3 OR a.at <= $1 AND (a.difference IS NOT NULL OR NOT EXISTS (
-                   SELECT 1 FROM usage_archived s WHERE s.account_id = i.account_id AND s.period_id = i.period_id)))
+    // By the account's own time: whose clock was moved is looked at every day, as ever.
+    let due = "SELECT i.id, i.account_id FROM invoice i LEFT JOIN invoice_audit a ON a.invoice_id = i.id,
+                      (SELECT (max(month) + interval '1 month') AT TIME ZONE 'UTC' AS until FROM usage_archive) archived
+               WHERE i.document_state <> 'draft' AND (a.at IS NULL OR a.at <= CASE
+                     WHEN a.difference IS NULL AND i.period_starts_at < archived.until THEN $3 ELSE $1 END)
                ORDER BY a.at NULLS FIRST, i.id LIMIT $2";
     let values = [(wall_now - EVERY).into(), (most as i64).into(), (wall_now - ARCHIVED_EVERY).into()];
     let mut audited = Audited { same: 0, different: 0 };

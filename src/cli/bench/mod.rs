@@ -1,5 +1,6 @@
 //! `lensmeter bench`: what we claim about speed, measured beside what it is compared with, in one run on one machine.
 
+pub mod archive;
 mod billing;
 mod events;
 mod floor;
@@ -31,6 +32,8 @@ enum Subject {
     Metering(metering::Args),
     /// Reading usage when one account has millions of events, and what they take of the disk
     Events(events::Args),
+    /// A month of usage as a Parquet file: its size, how long it takes there and back, and to read one account's
+    Archive(archive::Args),
     /// A metered call against one through LiteLLM's proxy
     Gateway(gateway::Args),
     /// The server's memory through half an hour of steady load, and after it
@@ -53,6 +56,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         Subject::Vision(args) => vision::run(args).await,
         Subject::Metering(args) => metering::run(args).await,
         Subject::Events(args) => events::run(args).await,
+        Subject::Archive(args) => archive::run(args).await,
         Subject::Gateway(args) => gateway::run(args).await,
         Subject::Memory(args) => memory::run(args).await,
         Subject::Billing(args) => billing::run(args).await,

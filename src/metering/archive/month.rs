@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use chrono::{Datelike as _, Months, NaiveDate, NaiveTime, TimeDelta};
+use chrono::{DateTime, Datelike as _, Months, NaiveDate, NaiveTime, TimeDelta};
 use entity::Time;
 use entity::ids::EventId;
 use object_store::path::Path;
@@ -19,6 +19,13 @@ impl Month {
     /// In which an instant lies.
     pub fn of(at: Time) -> Self {
         Self::from(at.date_naive())
+    }
+
+    /// In which an event was made.
+    pub(in crate::metering) fn of_id(id: EventId) -> Self {
+        // 48 bits of milliseconds end in the year 10889.
+        let made = DateTime::from_timestamp_millis((id.0.as_u128() >> 80) as i64).unwrap_or(DateTime::UNIX_EPOCH);
+        Self::of(made)
     }
 
     /// Its first day.
@@ -93,6 +100,8 @@ mod tests {
         assert_eq!(Month::of_table("usage_event_2025_12"), Some(month));
         assert_eq!((month.next().to_string(), month.before(12).to_string()), ("2026-01".into(), "2024-12".into()));
         assert_eq!(month.ids().end().0.as_u128() + 1, month.next().ids().start().0.as_u128());
+        assert_eq!((Month::of_id(*month.ids().start()), Month::of_id(*month.ids().end())), (month, month));
+        assert_eq!(Month::of_id(EventId(uuid::Uuid::max())).to_string(), "+10889-08");
         assert_eq!(Month::of("2025-12-31T23:59:59.999Z".parse().unwrap()), month);
         for wrong in ["usage_event_default", "usage_event_2025_13", "usage_event_2025_1", "usage_event"] {
             assert_eq!(Month::of_table(wrong), None, "{wrong}");

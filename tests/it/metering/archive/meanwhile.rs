@@ -8,11 +8,11 @@ use lensmeter::billing::reconcile;
 use lensmeter::metering::archive::{self, ArchiveError};
 use lensmeter::metering::events::{Events, Which};
 
-use super::{Past, month, shared};
+use super::{Past, month};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn readers_find_every_event_while_months_go_and_come_back() {
-    let past = shared(Past::new().await);
+    let past = Arc::new(Past::new().await);
     let (stop, reads) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
     let mut readers = Vec::new();
     for customer in 0..2 {

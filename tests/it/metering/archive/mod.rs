@@ -8,7 +8,6 @@ mod same;
 mod spoilt;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use chrono::{DateTime, Months, TimeDelta};
 use entity::Time;
@@ -175,9 +174,4 @@ async fn partition(db: &DatabaseConnection, month: DateTime<chrono::Utc>) {
 /// Does something from within a callback that cannot wait.
 fn at_once<T>(work: impl Future<Output = T>) -> T {
     tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(work))
-}
-
-/// For what is shared with tasks.
-fn shared(past: Past) -> Arc<Past> {
-    Arc::new(past)
 }
