@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use chrono::TimeDelta;
 use entity::account::Standing;
-use entity::ids::{EventId, InferenceId, RequestId};
+use entity::ids::{AccountId, EventId, InferenceId, RequestId};
 use entity::money::Nanos;
 use entity::price::Cached;
 use metrics::Histogram;
@@ -17,7 +17,7 @@ use super::answer::Draft;
 use super::{Answer, Encoding, Inference, InferenceError, ServerTiming, fetch};
 use crate::auth::key::Caller;
 use crate::billing::allowance::{Admission, AllowanceError, Measured};
-use crate::metering::idempotency::Begun;
+use crate::metering::idempotency::{Begun, Keyed};
 use crate::metering::limits::{Hold, Spender};
 use crate::metering::{Committed, Record, Rejected, Usage};
 use crate::platform::telemetry::own::{self, Part};
@@ -65,6 +65,13 @@ pub struct Idempotency {
     pub keep: TimeDelta,
 }
 
+impl Idempotency {
+    /// What is known of the request that carries it.
+    pub(super) fn keyed<'a>(&'a self, account: AccountId, route: &'a str, now: entity::Time) -> Keyed<'a> {
+        Keyed { account, key: &self.key, route, fingerprint: &self.fingerprint, now }
+    }
+}
+
 /// Runs a call. `Ok` only after its usage is committed.
 ///
 /// # Errors
@@ -77,12 +84,10 @@ pub async fn infer(inference: &Inference, caller: &Arc<Caller>, request: InferRe
     // Held until the end: a second call with the key waits outside meanwhile.
     let _running = match &request.idempotency {
         None => None,
-        Some(Idempotency { key, fingerprint, .. }) => {
-            match inference.metering.idempotency.begin(caller.account.id, key, request.route, fingerprint, now).await? {
-                Begun::Replay(body) => return Ok(replay(body)),
-                Begun::First(running) => Some(running),
-            }
-        }
+        Some(key) => match inference.metering.idempotency.begin(key.keyed(caller.account.id, request.route, now)).await? {
+            Begun::Replay(body) => return Ok(replay(body)),
+            Begun::First(running) => Some(running),
+        },
     };
     let route = routed(inference, caller, &request)?;
     let admitting = pin!(admit(inference, caller, request.options.task(), &route.model().name, request.promised));
@@ -131,7 +136,7 @@ async fn image(inference: &Inference, image: &ImageSource, deadline: Instant) ->
         ImageSource::Bytes(bytes) => (bytes.clone(), None),
         ImageSource::Url(url) => {
             let started = Instant::now();
-            (fetch::fetch(url, inference.allow_private_images, deadline).await?, Some(started.elapsed()))
+            (Box::pin(fetch::fetch(url, inference.allow_private_images, deadline)).await?, Some(started.elapsed()))
         }
     })
 }
@@ -249,9 +254,9 @@ fn usage(inference: &Inference, request: &InferRequest, admission: &Admission, h
 
 /// Another replica committed the same key first: its answer is the answer.
 async fn first_answer(inference: &Inference, caller: &Caller, request: &InferRequest) -> Result<Answer, InferenceError> {
-    let Some(Idempotency { key, fingerprint, .. }) = &request.idempotency else { return Err(InferenceError::Internal) };
-    let now = inference.clock.now();
-    let stored = inference.metering.idempotency.stored(caller.account.id, key, request.route, fingerprint, now).await?;
+    let Some(key) = &request.idempotency else { return Err(InferenceError::Internal) };
+    let keyed = key.keyed(caller.account.id, request.route, inference.clock.now());
+    let stored = inference.metering.idempotency.stored(keyed).await?;
     stored.map(replay).ok_or(InferenceError::IdempotencyConflict)
 }
 

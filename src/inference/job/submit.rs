@@ -65,9 +65,9 @@ pub async fn submit(jobs: &Jobs, caller: &Arc<Caller>, request: InferRequest) ->
     // Held until the end: a second request with the key waits outside meanwhile.
     let _running = match &request.idempotency {
         None => None,
-        Some(Idempotency { key, fingerprint, .. }) => {
-            let now = inference.clock.now();
-            match inference.metering.idempotency.begin(account, key, ROUTE, fingerprint, now).await.map_err(InferenceError::from)? {
+        Some(key) => {
+            let keyed = key.keyed(account, ROUTE, inference.clock.now());
+            match inference.metering.idempotency.begin(keyed).await.map_err(InferenceError::from)? {
                 Begun::Replay(id) => return replay(inference, account, &id).await,
                 Begun::First(running) => Some(running),
             }
@@ -87,10 +87,9 @@ pub async fn submit(jobs: &Jobs, caller: &Arc<Caller>, request: InferRequest) ->
         tracing::warn!(%error, "the input of a refused job stays until it is swept");
     }
     match (refused, &request.idempotency) {
-        (NotWritten::KeyTaken, Some(Idempotency { key, fingerprint, .. })) => {
-            let now = inference.clock.now();
-            let stored =
-                inference.metering.idempotency.stored(account, key, ROUTE, fingerprint, now).await.map_err(InferenceError::from)?;
+        (NotWritten::KeyTaken, Some(key)) => {
+            let keyed = key.keyed(account, ROUTE, inference.clock.now());
+            let stored = inference.metering.idempotency.stored(keyed).await.map_err(InferenceError::from)?;
             replay(inference, account, &stored.ok_or(InferenceError::IdempotencyConflict)?).await
         }
         (NotWritten::TooMany, _) => Err(SubmitError::TooMany { limit: jobs.limits.per_account }),

@@ -15,6 +15,18 @@ use self::lookup::Lookup;
 /// How long an answer is kept, unless a call says otherwise.
 pub const LIFETIME: TimeDelta = TimeDelta::hours(24);
 
+/// A request with a key.
+#[derive(Debug, Clone, Copy)]
+pub struct Keyed<'a> {
+    pub account: AccountId,
+    pub key: &'a str,
+    pub route: &'a str,
+    /// Tells its body from another.
+    pub fingerprint: &'a [u8; 32],
+    /// Wall time.
+    pub now: entity::Time,
+}
+
 /// Why a call with a key goes no further.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyConflict {
@@ -92,21 +104,14 @@ impl Idempotency {
     ///
     /// # Errors
     /// See [`KeyConflict`].
-    pub async fn begin(
-        &self,
-        account: AccountId,
-        key: &str,
-        route: &str,
-        fingerprint: &[u8; 32],
-        now: entity::Time,
-    ) -> Result<Begun, KeyConflict> {
-        let own = (account, key.to_owned());
+    pub async fn begin(&self, request: Keyed<'_>) -> Result<Begun, KeyConflict> {
+        let own = (request.account, request.key.to_owned());
         if !self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(own.clone()) {
             return Err(KeyConflict::Running);
         }
         let running = Running { keys: self.running.clone(), own };
         // Looked up after the key is taken: a call that just finished is found here.
-        match Box::pin(self.stored(account, key, route, fingerprint, now)).await? {
+        match Box::pin(self.stored(request)).await? {
             Some(answer) => Ok(Begun::Replay(answer)),
             None => Ok(Begun::First(running)),
         }
@@ -116,18 +121,11 @@ impl Idempotency {
     ///
     /// # Errors
     /// [`KeyConflict::Mismatch`] when it belongs to another request.
-    pub async fn stored(
-        &self,
-        account: AccountId,
-        key: &str,
-        route: &str,
-        fingerprint: &[u8; 32],
-        now: entity::Time,
-    ) -> Result<Option<Vec<u8>>, KeyConflict> {
-        let found = self.lookup.find(account, key).await?;
-        match found.filter(|stored| now < stored.expires_at) {
+    pub async fn stored(&self, request: Keyed<'_>) -> Result<Option<Vec<u8>>, KeyConflict> {
+        let found = self.lookup.find(request.account, request.key).await?;
+        match found.filter(|stored| request.now < stored.expires_at) {
             None => Ok(None),
-            Some(stored) if stored.route == route && stored.fingerprint == fingerprint => Ok(Some(stored.answer)),
+            Some(stored) if stored.route == request.route && stored.fingerprint == request.fingerprint => Ok(Some(stored.answer)),
             Some(_) => Err(KeyConflict::Mismatch),
         }
     }

@@ -217,21 +217,23 @@ async fn one_key_on_two_replicas_is_charged_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_finds_its_answer_and_another_body_does_not() {
-    use lensmeter::metering::idempotency::{Begun, KeyConflict};
+    use lensmeter::metering::idempotency::{Begun, KeyConflict, Keyed};
     let db = db::fresh().await;
     let metering = Metering::start(&db);
     let customer = Customer::new(&db).await;
     let (id, now) = (customer.account.id, make::start());
-    let first = metering.idempotency.begin(id, "k", "/v1/detect", &[1; 32], now).await.unwrap();
+    let request = Keyed { account: id, key: "k", route: "/v1/detect", fingerprint: &[1; 32], now };
+    let other_body = Keyed { fingerprint: &[2; 32], ..request };
+    let first = metering.idempotency.begin(request).await.unwrap();
     assert!(matches!(first, Begun::First(_)));
-    assert!(matches!(metering.idempotency.begin(id, "k", "/v1/detect", &[1; 32], now).await, Err(KeyConflict::Running)));
+    assert!(matches!(metering.idempotency.begin(request).await, Err(KeyConflict::Running)));
     let committed = customer.call(&db, &metering, Some(record("k", 1))).await.unwrap();
     drop(first);
-    let Begun::Replay(answer) = metering.idempotency.begin(id, "k", "/v1/detect", &[1; 32], now).await.unwrap() else { panic!("a replay") };
+    let Begun::Replay(answer) = metering.idempotency.begin(request).await.unwrap() else { panic!("a replay") };
     assert_eq!(answer, committed.event.to_string().into_bytes());
-    assert!(matches!(metering.idempotency.begin(id, "k", "/v1/detect", &[2; 32], now).await, Err(KeyConflict::Mismatch)));
-    let tomorrow = now + chrono::TimeDelta::hours(25);
-    assert!(matches!(metering.idempotency.begin(id, "k", "/v1/detect", &[2; 32], tomorrow).await.unwrap(), Begun::First(_)));
+    assert!(matches!(metering.idempotency.begin(other_body).await, Err(KeyConflict::Mismatch)));
+    let tomorrow = Keyed { now: now + chrono::TimeDelta::hours(25), ..other_body };
+    assert!(matches!(metering.idempotency.begin(tomorrow).await.unwrap(), Begun::First(_)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use lensmeter::metering::Metering;
-use lensmeter::metering::idempotency::{Begun, LIFETIME, record_in};
+use lensmeter::metering::idempotency::{Begun, Keyed, LIFETIME, record_in};
 use sea_orm::ConnectionTrait as _;
 
 use crate::support::{db, make};
@@ -32,7 +32,10 @@ async fn each_of_many_gets_its_own_answer_and_a_broken_connection_is_replaced() 
     for round in 0..3 {
         let asked = join_all((0..600).map(|number| {
             let idempotency = &metering.idempotency;
-            async move { idempotency.begin(ours, &format!("k{number}"), ROUTE, &[7; 32], now).await.unwrap() }
+            async move {
+                let key = format!("k{number}");
+                idempotency.begin(Keyed { account: ours, key: &key, route: ROUTE, fingerprint: &[7; 32], now }).await.unwrap()
+            }
         }));
         for (number, begun) in asked.await.into_iter().enumerate() {
             match begun {
