@@ -12,7 +12,7 @@ use crate::{admin, api, inbound, portal, web};
 /// Everything that is served, with what goes round all of it.
 pub fn routes(app: &App) -> impl poem::Endpoint + use<> {
     let route = inbound::mount(admin::mount(api::mount(Route::new(), app), app));
-    route.nest("/", portal::routes(app)).with(web::request_id::RequestIds).data(app.clone())
+    api::in_front(route.nest("/", portal::routes(app)), app).with(web::request_id::RequestIds).data(app.clone())
 }
 
 /// A server that has its port.

@@ -23,6 +23,22 @@ pub const SCHEMES: [&str; 2] = ["bearer", "api_key"];
 pub struct Key(Arc<Caller>);
 
 impl Key {
+    /// The key of a request; on metered routes the call is counted. The body of one that is refused is read to its end.
+    ///
+    /// # Errors
+    /// 401, 403 or 429 by what is wrong with it; 503 when it cannot be looked up.
+    pub async fn of(request: &Request, body: &mut RequestBody) -> Result<Self, Problem> {
+        let admitted = own::measured(Part::Authenticate, 1, pin!(admitted(request))).await;
+        match admitted {
+            Ok(caller) => Ok(Self(caller)),
+            Err(problem) => {
+                // A client that is still sending would see a broken connection and not the answer. Boxed because it is rare.
+                Box::pin(body::discard(request, body.take().unwrap_or_default())).await;
+                Err(problem)
+            }
+        }
+    }
+
     /// The caller, when the key has the scope.
     ///
     /// # Errors
@@ -91,15 +107,7 @@ impl<'a> ApiExtractor<'a> for Key {
     }
 
     async fn from_request(request: &'a Request, body: &mut RequestBody, _: ExtractParamOptions<()>) -> poem::Result<Self> {
-        let admitted = own::measured(Part::Authenticate, 1, pin!(admitted(request))).await;
-        match admitted {
-            Ok(caller) => Ok(Self(caller)),
-            Err(problem) => {
-                // A client that is still sending would see a broken connection and not the answer. Boxed because it is rare.
-                Box::pin(body::discard(request, body.take().unwrap_or_default())).await;
-                Err(problem.into())
-            }
-        }
+        Ok(Self::of(request, body).await?)
     }
 }
 

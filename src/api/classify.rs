@@ -24,7 +24,13 @@ impl ClassifyApi {
     /// Says what one image shows as a whole, where the operator serves a classifier. The image and the options come as they
     /// do for `POST /v1/detect`. The call is charged when, and only when, it answers 200. Needs the scope `infer`.
     #[oai(path = "/classify", method = "post", operation_id = "classify")]
-    async fn classify(&self, key: Key, app: Data<&App>, request: &Request, body: Body) -> Result<Answer<Classification>, Problem> {
+    pub(super) async fn classify(
+        &self,
+        key: Key,
+        app: Data<&App>,
+        request: &Request,
+        body: Body,
+    ) -> Result<Answer<Classification>, Problem> {
         infer::answer((&key, &app), request, body, (Task::Classify, ROUTE)).await
     }
 }

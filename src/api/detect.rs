@@ -25,7 +25,7 @@ impl DetectApi {
     /// its URL in JSON; the options come beside it as fields, or in the query. The call is charged when, and only when, it
     /// answers 200. Needs the scope `infer`.
     #[oai(path = "/detect", method = "post", operation_id = "detect")]
-    async fn detect(&self, key: Key, app: Data<&App>, request: &Request, body: Body) -> Result<Answer<Detection>, Problem> {
+    pub(super) async fn detect(&self, key: Key, app: Data<&App>, request: &Request, body: Body) -> Result<Answer<Detection>, Problem> {
         infer::answer((&key, &app), request, body, (Task::Detect, ROUTE)).await
     }
 }

@@ -26,7 +26,7 @@ impl EmbedApi {
     /// and the options come as they do for `POST /v1/detect`. The call is charged when, and only when, it answers 200. Needs
     /// the scope `infer`.
     #[oai(path = "/embed", method = "post", operation_id = "embed")]
-    async fn embed(&self, key: Key, app: Data<&App>, request: &Request, body: Body) -> Result<Answer<Embeddings>, Problem> {
+    pub(super) async fn embed(&self, key: Key, app: Data<&App>, request: &Request, body: Body) -> Result<Answer<Embeddings>, Problem> {
         infer::answer((&key, &app), request, body, (Task::Embed, ROUTE)).await
     }
 }

@@ -9,6 +9,7 @@ mod credit_notes;
 mod detect;
 mod docs;
 mod embed;
+mod front;
 mod health;
 mod infer;
 mod invoices;
@@ -100,6 +101,11 @@ fn service() -> OpenApiService<Apis, ()> {
 pub fn mount(route: Route, app: &App) -> Route {
     let v1 = around(service().into_endpoint(), app.config.server.public_url.as_str().into());
     docs::mount(health::mount(route), app).nest_no_strip("/v1", v1)
+}
+
+/// Puts the routes that take an image in front of all others.
+pub fn in_front<T: Endpoint>(tree: T, app: &App) -> impl Endpoint<Output = Response> + use<T> {
+    front::Front { tree, images: around(front::Images, app.config.server.public_url.as_str().into()) }
 }
 
 /// What goes round every route, in one layer: each of its own would move the request and its future once more.

@@ -24,7 +24,7 @@ use crate::inference::job::{self, SubmitError};
 use crate::web::json::fields::StoredJson;
 use crate::web::json::problem::{Code, Problem};
 
-pub use prefer::{applied, prefer};
+pub use prefer::{applied, prefer, preferred};
 
 /// The route, as metering and idempotency know it.
 pub const ROUTE: &str = job::ROUTE;

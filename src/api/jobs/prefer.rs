@@ -13,12 +13,17 @@ pub(super) struct Preferred(pub Task);
 
 /// Makes a submission of a call that prefers its answer later, and says whether it did.
 pub fn prefer(request: &mut Request) -> bool {
-    let Some(task) = preferred(request) else { return false };
+    let Some(task) = preferred_task(request) else { return false };
     let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
     let Ok(uri) = format!("{ROUTE}{query}").parse::<Uri>() else { return false };
     *request.uri_mut() = uri;
     request.extensions_mut().insert(Preferred(task));
     true
+}
+
+/// Whether a call prefers its answer later.
+pub fn preferred(request: &Request) -> bool {
+    preferred_task(request).is_some()
 }
 
 /// Says on an answer that the preference was followed.
@@ -27,7 +32,7 @@ pub fn applied(response: &mut Response) {
 }
 
 /// The task of an inference route whose caller prefers its answer later.
-fn preferred(request: &Request) -> Option<Task> {
+fn preferred_task(request: &Request) -> Option<Task> {
     let (_, task) = IMAGE_ROUTES.into_iter().find(|(route, _)| request.uri().path() == *route)?;
     let preferences = request.headers().get_all("prefer").iter().filter_map(|value| value.to_str().ok());
     let mut names = preferences.flat_map(|value| value.split(',')).map(|one| one.split([';', '=']).next().unwrap_or_default().trim());
@@ -42,7 +47,7 @@ mod tests {
     #[test]
     fn a_preference_is_one_of_a_list_on_an_inference_route() {
         let task = |path: &str, prefer: &str| {
-            preferred(&Request::builder().method(Method::POST).uri(path.parse().unwrap()).header("Prefer", prefer).finish())
+            preferred_task(&Request::builder().method(Method::POST).uri(path.parse().unwrap()).header("Prefer", prefer).finish())
         };
         assert_eq!(task("/v1/detect", "respond-async"), Some(Task::Detect));
         assert_eq!(task("/v1/embed", "wait=10; x=1, Respond-Async"), Some(Task::Embed));

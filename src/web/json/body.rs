@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::BytesMut;
 use futures_util::StreamExt as _;
-use poem::error::ReadBodyError;
 use poem::http::header;
 use poem::{Body, Request};
 
@@ -25,11 +25,16 @@ pub async fn read(request: &Request, body: Body, limit: usize, too_large: impl F
         discard(request, body).await;
         return Err(too_large());
     }
-    match body.into_bytes_limit(limit).await {
-        Ok(bytes) => Ok(bytes),
-        Err(ReadBodyError::PayloadTooLarge) => Err(too_large()),
-        Err(error) => Err(Problem::new(Code::InvalidRequest, format!("The body ended early: {error}. Send it again."))),
+    let mut stream = body.into_bytes_stream();
+    let mut read = BytesMut::new();
+    while let Some(piece) = stream.next().await {
+        let piece = piece.map_err(|error| Problem::new(Code::InvalidRequest, format!("The body ended early: {error}. Send it again.")))?;
+        if read.len() + piece.len() > limit {
+            return Err(too_large());
+        }
+        read.extend_from_slice(&piece);
     }
+    Ok(read.freeze())
 }
 
 /// Throws away what the client is still sending, within bounds: most clients only look at the answer afterwards.
