@@ -112,7 +112,7 @@ async fn verify(db: &DatabaseConnection, archive: &Archive, only: Option<Month>)
         }
     }
     if wrong > 0 {
-        bail!("{wrong} of {} archived months are not as they were archived", rows.len());
+        bail!("{wrong} of {} archived months did not verify", rows.len());
     }
     Ok(())
 }
