@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 use sea_orm::{ConnectionTrait as _, FromQueryResult as _, Statement};
 
 use super::folder::Folder;
-use crate::platform::{db, secret};
+use crate::platform::db;
 
 const USER: &str = "lensmeter";
 const DATABASE: &str = "lensmeter";
@@ -84,7 +84,9 @@ fn home(folder: &Folder, tools: &Tools) -> anyhow::Result<PathBuf> {
     let reachable = tools.as_owner("test").arg("-x").arg(&parent).status()?.success();
     let home = match reachable {
         true => inside.clone(),
-        false => PathBuf::from(format!("/var/tmp/lensmeter-{}", hex::encode(&secret::sha256(parent.as_os_str().as_encoded_bytes())[..8]))),
+        // A name of its own, known by the link: that of the path would find what a deleted checkout left there, whose password
+        // went with it.
+        false => PathBuf::from(format!("/var/tmp/lensmeter-{}", uuid::Uuid::now_v7().simple())),
     };
     fs::create_dir_all(&home).with_context(|| format!("cannot make {}", home.display()))?;
     fs::set_permissions(&home, fs::Permissions::from_mode(0o700))?;
